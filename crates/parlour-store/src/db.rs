@@ -1,0 +1,206 @@
+//! The handles through which every query passes: [`Read`] inside a snapshot, [`Tx`] inside a write transaction.
+//!
+//! Query functions speak in [`Param`]s and [`Row`]s, never in a driver's own types.
+
+use crate::error::{Result, StoreError};
+use crate::ids::IdGenerator;
+use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+use rusqlite::Connection;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use std::cell::RefCell;
+
+/// A value bound to a query.
+#[derive(Clone, Copy)]
+pub(crate) enum Param<'a> {
+    Null,
+    Int(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl rusqlite::ToSql for Param<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Param::Null => ValueRef::Null,
+            Param::Int(value) => ValueRef::Integer(*value),
+            Param::Text(value) => ValueRef::Text(value.as_bytes()),
+            Param::Bytes(value) => ValueRef::Blob(value),
+        }))
+    }
+}
+
+macro_rules! int_param {
+    ($($type:ty => |$value:ident| $int:expr),+ $(,)?) => {
+        $(impl From<$type> for Param<'_> {
+            fn from($value: $type) -> Self {
+                Param::Int($int)
+            }
+        })+
+    };
+}
+
+int_param! {
+    i64 => |value| value,
+    bool => |value| i64::from(value),
+    UserId => |value| value.get(),
+    ThreadId => |value| value.get(),
+    MessageId => |value| value.get(),
+    Timestamp => |value| value.as_micros(),
+}
+
+impl<'a> From<&'a str> for Param<'a> {
+    fn from(value: &'a str) -> Self {
+        Param::Text(value)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Param<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Param::Bytes(value)
+    }
+}
+
+impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Param::Null, Into::into)
+    }
+}
+
+/// Binds a list of values, each turned into a [`Param`].
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { &[$($crate::db::Param::from($value)),*][..] };
+}
+pub(crate) use params;
+
+/// One row of an answer; columns are counted from 0.
+pub(crate) struct Row<'r>(&'r rusqlite::Row<'r>);
+
+impl Row<'_> {
+    pub(crate) fn int(&self, column: usize) -> Result<i64> {
+        Ok(self.0.get_ref(column)?.as_i64().map_err(rusqlite::Error::from)?)
+    }
+
+    pub(crate) fn int_opt(&self, column: usize) -> Result<Option<i64>> {
+        Ok(self.0.get_ref(column)?.as_i64_or_null().map_err(rusqlite::Error::from)?)
+    }
+
+    pub(crate) fn flag(&self, column: usize) -> Result<bool> {
+        Ok(self.int(column)? != 0)
+    }
+
+    pub(crate) fn text(&self, column: usize) -> Result<String> {
+        Ok(self.0.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?.to_owned())
+    }
+
+    pub(crate) fn text_opt(&self, column: usize) -> Result<Option<String>> {
+        Ok(self.0.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?.map(str::to_owned))
+    }
+
+    pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
+        Ok(self.0.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?.to_owned())
+    }
+
+    pub(crate) fn time(&self, column: usize) -> Result<Timestamp> {
+        Ok(Timestamp::from_micros(self.int(column)?))
+    }
+
+    pub(crate) fn user_id(&self, column: usize) -> Result<UserId> {
+        UserId::new(self.int(column)?).ok_or(StoreError::Inconsistent { table: "users", what: "user id" })
+    }
+
+    pub(crate) fn thread_id(&self, column: usize) -> Result<ThreadId> {
+        ThreadId::new(self.int(column)?).ok_or(StoreError::Inconsistent { table: "threads", what: "thread id" })
+    }
+
+    pub(crate) fn message_id(&self, column: usize) -> Result<MessageId> {
+        MessageId::new(self.int(column)?).ok_or(StoreError::Inconsistent { table: "messages", what: "message id" })
+    }
+}
+
+/// One snapshot of the database: everything read through it belongs together.
+pub struct Read<'c> {
+    connection: &'c Connection,
+}
+
+impl<'c> Read<'c> {
+    pub(crate) const fn new(connection: &'c Connection) -> Self {
+        Self { connection }
+    }
+
+    pub(crate) const fn connection(&self) -> &Connection {
+        self.connection
+    }
+
+    /// The first row of the answer, if any.
+    pub(crate) fn row<T>(&self, sql: &str, params: &[Param<'_>], decode: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        let mut rows = statement.raw_query();
+        rows.next()?.map(|row| decode(&Row(row))).transpose()
+    }
+
+    /// Every row of the answer.
+    pub(crate) fn rows<T>(&self, sql: &str, params: &[Param<'_>], decode: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        let mut decode = decode;
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(decode(&Row(row))?);
+        }
+        Ok(found)
+    }
+}
+
+/// A write transaction. Its closure may run again, so it must not cause anything outside the database.
+pub struct Tx<'c> {
+    read: Read<'c>,
+    ids: &'c RefCell<IdGenerator>,
+}
+
+impl<'c> std::ops::Deref for Tx<'c> {
+    type Target = Read<'c>;
+    fn deref(&self) -> &Self::Target {
+        &self.read
+    }
+}
+
+impl<'c> Tx<'c> {
+    pub(crate) const fn new(connection: &'c Connection, ids: &'c RefCell<IdGenerator>) -> Self {
+        Self { read: Read::new(connection), ids }
+    }
+
+    /// Runs a change and says how many rows it touched.
+    pub(crate) fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<usize> {
+        let mut statement = self.connection().prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        Ok(statement.raw_execute()?)
+    }
+
+    /// Runs a change that must touch exactly one row.
+    pub(crate) fn execute_one(&self, what: &'static str, sql: &str, params: &[Param<'_>]) -> Result<()> {
+        match self.execute(sql, params)? {
+            1 => Ok(()),
+            actual => Err(StoreError::RowsAffected { what, actual }),
+        }
+    }
+
+    /// The next number of the one generator for threads, messages and issued user ids.
+    pub(crate) fn next_id(&self, now: Timestamp) -> Result<i64> {
+        self.ids.borrow_mut().next(now).ok_or(StoreError::IdsExhausted)
+    }
+
+    /// The number below which every id that the generator can still issue does not lie.
+    #[must_use]
+    pub fn id_floor(&self, now: Timestamp) -> i64 {
+        IdGenerator::floor(now)
+    }
+}
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> Result<()> {
+    for (index, param) in params.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, param)?;
+    }
+    Ok(())
+}

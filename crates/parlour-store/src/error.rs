@@ -1,0 +1,90 @@
+//! Why the store could not do what it was asked.
+
+use std::path::PathBuf;
+
+/// A failure of the store itself. A missing row is never one: look-ups answer `None`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process held the database for longer than the busy time-out.
+    #[error("the database is busy")]
+    Busy,
+    /// An earlier commit could not be brought to disk: nothing is acknowledged any more until a restart.
+    #[error("the database refuses writes since a commit failed; restart the server")]
+    Poisoned,
+    /// The disk is full.
+    #[error("no space is left for the database")]
+    DiskFull,
+    /// The database was written by a newer release.
+    #[error("the database has schema version {found}, but this release knows only up to {known}: use the release that wrote it, or a newer one")]
+    SchemaTooNew {
+        /// The version in the database.
+        found: i64,
+        /// The newest version this binary knows.
+        known: i64,
+    },
+    /// The database address has a form that this release cannot open.
+    #[error("cannot open the database {address:?}: {reason}")]
+    Address {
+        /// The address as given.
+        address: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A file or folder of the database could not be used.
+    #[error("cannot open the database file {}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A row that should be impossible.
+    #[error("table {table} holds an impossible {what}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// What is wrong in it.
+        what: &'static str,
+    },
+    /// A change that should touch exactly one row touched another number.
+    #[error("{what} touched {actual} rows instead of one")]
+    RowsAffected {
+        /// The change.
+        what: &'static str,
+        /// How many rows it touched.
+        actual: usize,
+    },
+    /// Ids have run out: one close to 2^53 is already in the database.
+    #[error("no id below 2^53 is left to issue")]
+    IdsExhausted,
+    /// The writer is gone, because the process is stopping or a write panicked beyond repair.
+    #[error("the database writer has stopped")]
+    WriterStopped,
+    /// A write panicked; its changes were rolled back.
+    #[error("a write panicked and was rolled back")]
+    WritePanicked,
+    /// The driver failed.
+    #[error("the database failed: {0}")]
+    Driver(#[source] rusqlite::Error),
+}
+
+impl StoreError {
+    /// Whether trying again later can help.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy | Self::Poisoned | Self::DiskFull | Self::WriterStopped)
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull,
+            _ => Self::Driver(error),
+        }
+    }
+}
+
+/// What a store function answers.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -1,0 +1,70 @@
+//! A member's totals and the end of the member's event log, moved in one step with the change that moves them.
+
+use crate::db::{Read, Tx, params};
+use crate::error::{Result, StoreError};
+use crate::events::Event;
+use parlour_types::UserId;
+
+/// The totals of a member's inbox.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Threads in the inbox.
+    pub listed_threads: i64,
+    /// Threads with something unseen.
+    pub unread_threads: i64,
+    /// Messages of others not seen.
+    pub unread_messages: i64,
+}
+
+/// How a change moves a member's totals.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Delta {
+    pub(crate) listed_threads: i64,
+    pub(crate) unread_threads: i64,
+    pub(crate) unread_messages: i64,
+}
+
+impl Delta {
+    /// The move of one thread's row from `before` to `after` unread messages.
+    pub(crate) fn unread(before: i64, after: i64) -> Self {
+        Self {
+            listed_threads: 0,
+            unread_threads: i64::from(after > 0) - i64::from(before > 0),
+            unread_messages: after - before,
+        }
+    }
+
+    /// The same, with the thread entering (`1`) or leaving (`-1`) the inbox.
+    pub(crate) const fn listing(mut self, threads: i64) -> Self {
+        self.listed_threads = threads;
+        self
+    }
+}
+
+/// Moves the totals of `user` and appends `event` to the member's log.
+pub(crate) fn record(tx: &Tx<'_>, user: UserId, delta: Delta, event: Event) -> Result<()> {
+    let position = tx
+        .row(
+            "update mailboxes set listed_threads = listed_threads + ?2, unread_threads = unread_threads + ?3,
+                 unread_messages = unread_messages + ?4, event_position = event_position + 1
+             where user_id = ?1 returning event_position",
+            params![user, delta.listed_threads, delta.unread_threads, delta.unread_messages],
+            |row| row.int(0),
+        )?
+        .ok_or(StoreError::Inconsistent { table: "mailboxes", what: "absence of a member's row" })?;
+    tx.execute_one(
+        "appending an event",
+        "insert into events (user_id, position, kind, thread_id, seq, created_at) values (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![user, position, event.kind.code(), event.thread_id, event.seq, event.created_at],
+    )
+}
+
+/// The totals of `user`, all zero for a member without a mailbox.
+pub(crate) fn totals(read: &Read<'_>, user: UserId) -> Result<Totals> {
+    let totals = read.row(
+        "select listed_threads, unread_threads, unread_messages from mailboxes where user_id = ?1",
+        params![user],
+        |row| Ok(Totals { listed_threads: row.int(0)?, unread_threads: row.int(1)?, unread_messages: row.int(2)? }),
+    )?;
+    Ok(totals.unwrap_or_default())
+}

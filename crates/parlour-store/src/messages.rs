@@ -1,0 +1,250 @@
+//! Messages: pages of a thread, one by id, sending, and the two ways to take one back.
+
+use crate::db::{Read, Row, Tx, params};
+use crate::error::{Result, StoreError};
+use crate::events::{Event, EventKind};
+use crate::positions::{Hole, first_seq_from, open_hole, position_at, seq_at};
+use crate::threads::{Membership, Newest, Standing, members, membership, membership_with, open_direct, settle};
+use parlour_types::model::{Message, MessageStatus};
+use parlour_types::{MessageId, Page, ThreadId, Timestamp, UserId, Window};
+
+pub(crate) const fn status_code(status: MessageStatus) -> i64 {
+    match status {
+        MessageStatus::Created | MessageStatus::Deleted => 0,
+        MessageStatus::Hidden => 1,
+    }
+}
+
+pub(crate) fn status(code: i64) -> Result<MessageStatus> {
+    match code {
+        0 => Ok(MessageStatus::Created),
+        1 => Ok(MessageStatus::Hidden),
+        _ => Err(StoreError::Inconsistent { table: "messages", what: "status" }),
+    }
+}
+
+fn decode(row: &Row<'_>) -> Result<Message> {
+    Ok(Message {
+        thread_id: row.thread_id(0)?,
+        seq: row.int(1)?,
+        id: row.message_id(2)?,
+        sender_id: row.user_id(3)?,
+        created_at: row.time(4)?,
+        status: status(row.int(5)?)?,
+        text: row.text(6)?,
+    })
+}
+
+/// Which messages of a thread are asked for: those with `from <= id < before`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct IdRange {
+    /// Only ids below this one.
+    pub before: Option<MessageId>,
+    /// Only ids from this one on.
+    pub from: Option<MessageId>,
+}
+
+/// A page of what the member sees of the thread (contract §2.3): the window counts from the newest message of the range, the
+/// rows come oldest first. Counting and finding the page are arithmetic on positions; the page is one range of neighbours.
+///
+/// # Errors
+/// A failure of the store.
+pub fn page(read: &Read<'_>, member: &Membership, range: IdRange, window: Window) -> Result<Page<Message>> {
+    let thread = &member.thread;
+    let end = match range.before {
+        Some(id) => first_seq_from(read, thread, id)? - 1,
+        None => thread.last_seq,
+    };
+    let start = match range.from {
+        Some(id) => (first_seq_from(read, thread, id)? - 1).max(member.cleared_seq),
+        None => member.cleared_seq,
+    };
+    let oldest = position_at(read, thread, start)?;
+    let newest = position_at(read, thread, end)?.max(oldest);
+    let count = newest - oldest;
+    let last = newest.saturating_sub(window.offset);
+    let rows = (last - oldest).min(window.limit);
+    if rows <= 0 {
+        return Ok(Page { count, rows: Vec::new() });
+    }
+    let rows = read.rows(
+        "select thread_id, seq, id, sender_id, created_at, status, text from messages
+         where thread_id = ?1 and seq >= ?2 order by seq limit ?3",
+        params![thread.id, seq_at(read, thread, last - rows + 1)?, rows],
+        decode,
+    )?;
+    Ok(Page { count, rows })
+}
+
+/// A message and the proof that `user` takes part in its thread.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The message; one deleted in its first minute has no text any more.
+    pub message: Message,
+    /// The asking user's membership.
+    pub member: Membership,
+}
+
+/// The message `id` as a participant; `None` for a missing message and for a stranger alike. Also finds messages that were
+/// deleted in their first minute, and those that the user has cleared away.
+///
+/// # Errors
+/// A failure of the store.
+pub fn find(read: &Read<'_>, id: MessageId, user: UserId) -> Result<Option<Found>> {
+    let shown = read.row(
+        "select thread_id, seq, id, sender_id, created_at, status, text from messages
+         where (thread_id, seq) = (select thread_id, seq from messages where id = ?1)",
+        params![id],
+        decode,
+    )?;
+    let message = match shown {
+        Some(message) => message,
+        None => match deleted(read, id)? {
+            Some(message) => message,
+            None => return Ok(None),
+        },
+    };
+    Ok(membership(read, message.thread_id, user)?.map(|member| Found { message, member }))
+}
+
+fn deleted(read: &Read<'_>, id: MessageId) -> Result<Option<Message>> {
+    read.row(
+        "select thread_id, seq, message_id, sender_id, created_at from deleted_messages where message_id = ?1",
+        params![id],
+        |row| {
+            Ok(Message {
+                thread_id: row.thread_id(0)?,
+                seq: row.int(1)?,
+                id: row.message_id(2)?,
+                sender_id: row.user_id(3)?,
+                created_at: row.time(4)?,
+                status: MessageStatus::Deleted,
+                text: String::new(),
+            })
+        },
+    )
+}
+
+/// Sends `text` from `sender` to `receiver`, opening their thread when it is their first message. Permission is the caller's
+/// business.
+///
+/// # Errors
+/// A failure of the store.
+pub fn send_direct(tx: &Tx<'_>, sender: UserId, receiver: UserId, text: &str, now: Timestamp) -> Result<Message> {
+    let thread_id = match membership_with(tx, sender, receiver)? {
+        Some(member) => member.thread.id,
+        None => {
+            let id = ThreadId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?;
+            open_direct(tx, sender, receiver, id, now)?;
+            id
+        }
+    };
+    append(tx, thread_id, sender, text, now)
+}
+
+/// Puts a message at the end of a thread and tells every member of it.
+fn append(tx: &Tx<'_>, thread_id: ThreadId, sender: UserId, text: &str, now: Timestamp) -> Result<Message> {
+    let id = MessageId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?;
+    let seq = tx
+        .row(
+            "update threads set last_seq = last_seq + 1, last_message_at = ?2 where id = ?1 returning last_seq",
+            params![thread_id, now],
+            |row| row.int(0),
+        )?
+        .ok_or(StoreError::Inconsistent { table: "threads", what: "absence of a thread with members" })?;
+    tx.execute_one(
+        "storing a message",
+        "insert into messages (thread_id, seq, id, sender_id, created_at, status, text) values (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+        params![thread_id, seq, id, sender, now, text],
+    )?;
+    let newest = Newest { message_id: id, created_at: now, status: MessageStatus::Created, text };
+    let event = Event { kind: EventKind::MessageCreated, thread_id, seq, created_at: now };
+    for member in members(tx, thread_id)? {
+        // Whoever writes has seen what stands before.
+        let to = if member.user_id == sender {
+            Standing { read_seq: seq, cleared_seq: member.cleared_seq, unread_count: 0 }
+        } else {
+            Standing { read_seq: member.read_seq, cleared_seq: member.cleared_seq, unread_count: member.unread_count + 1 }
+        };
+        settle(tx, &member, to, Some(&newest), event)?;
+    }
+    Ok(Message { id, thread_id, seq, sender_id: sender, created_at: now, status: MessageStatus::Created, text: text.to_owned() })
+}
+
+/// Removes a message from its thread for everybody. Only its holes' neighbours younger than itself change.
+///
+/// # Errors
+/// A failure of the store.
+pub fn delete(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
+    let before = members(tx, message.thread_id)?;
+    let Some(thread) = before.first().map(|member| member.thread) else {
+        return Err(StoreError::Inconsistent { table: "members", what: "thread without members" });
+    };
+    let hole = Hole { message_id: message.id, sender_id: message.sender_id, created_at: message.created_at };
+    open_hole(tx, &thread, message.seq, hole)?;
+    tx.execute_one(
+        "deleting a message",
+        "delete from messages where thread_id = ?1 and seq = ?2",
+        params![message.thread_id, message.seq],
+    )?;
+    let newest = newest(tx, message.thread_id)?;
+    tx.execute_one(
+        "counting a deletion",
+        "update threads set deleted_count = deleted_count + 1, last_message_at = ?2 where id = ?1",
+        params![thread.id, newest.as_ref().map_or(thread.created_at, |newest| newest.created_at)],
+    )?;
+    let event =
+        Event { kind: EventKind::MessageDeleted, thread_id: message.thread_id, seq: message.seq, created_at: now };
+    for member in before {
+        let was_unread = message.sender_id != member.user_id && message.seq > member.read_seq;
+        let to = Standing {
+            read_seq: member.read_seq,
+            cleared_seq: member.cleared_seq,
+            unread_count: member.unread_count - i64::from(was_unread),
+        };
+        relist(tx, &member, to, newest.as_ref(), event)?;
+    }
+    Ok(())
+}
+
+/// Takes the text of a message away; its row stays.
+///
+/// # Errors
+/// A failure of the store.
+pub fn hide(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
+    tx.execute_one(
+        "hiding a message",
+        "update messages set status = 1, text = '' where thread_id = ?1 and seq = ?2",
+        params![message.thread_id, message.seq],
+    )?;
+    let newest = newest(tx, message.thread_id)?;
+    let event = Event { kind: EventKind::MessageHidden, thread_id: message.thread_id, seq: message.seq, created_at: now };
+    for member in members(tx, message.thread_id)? {
+        let to =
+            Standing { read_seq: member.read_seq, cleared_seq: member.cleared_seq, unread_count: member.unread_count };
+        relist(tx, &member, to, newest.as_ref(), event)?;
+    }
+    Ok(())
+}
+
+/// Settles a member whose newest message may have changed; the inbox keeps the thread only while a message is shown.
+fn relist(tx: &Tx<'_>, member: &Membership, to: Standing, newest: Option<&Message>, event: Event) -> Result<()> {
+    let newest = newest.filter(|newest| newest.seq > member.cleared_seq).map(|newest| Newest {
+        message_id: newest.id,
+        created_at: newest.created_at,
+        status: newest.status,
+        text: &newest.text,
+    });
+    settle(tx, member, to, newest.as_ref(), event)
+}
+
+/// The newest message that the thread shows.
+pub(crate) fn newest(read: &Read<'_>, thread: ThreadId) -> Result<Option<Message>> {
+    read.row(
+        "select thread_id, seq, id, sender_id, created_at, status, text from messages where thread_id = ?1
+         order by seq desc limit 1",
+        params![thread],
+        decode,
+    )
+}
+

@@ -1,0 +1,336 @@
+//! Threads, who is in them, and each member's inbox.
+
+use crate::db::{Read, Row, Tx, params};
+use crate::error::{Result, StoreError};
+use crate::events::{Event, EventKind};
+use crate::mailboxes::{Delta, record};
+use crate::positions::position_at;
+use parlour_types::model::{InboxEntry, MessageStatus, Thread};
+use parlour_types::{Page, Seq, ThreadId, Timestamp, UserId};
+
+/// The proof that a user takes part in a thread, read together with the thread itself. Only a look-up makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership {
+    pub(crate) thread: Thread,
+    pub(crate) user_id: UserId,
+    pub(crate) read_seq: Seq,
+    pub(crate) cleared_seq: Seq,
+    pub(crate) unread_count: i64,
+    pub(crate) listed_at: Option<Timestamp>,
+}
+
+impl Membership {
+    /// The thread.
+    #[must_use]
+    pub const fn thread(&self) -> &Thread {
+        &self.thread
+    }
+
+    /// The member.
+    #[must_use]
+    pub const fn user_id(&self) -> UserId {
+        self.user_id
+    }
+
+    /// Shown messages of others that the member has not seen.
+    #[must_use]
+    pub const fn unread_count(&self) -> i64 {
+        self.unread_count
+    }
+
+    /// Up to where the member has deleted the thread for themselves.
+    #[must_use]
+    pub const fn cleared_seq(&self) -> Seq {
+        self.cleared_seq
+    }
+}
+
+macro_rules! membership_columns {
+    () => {
+        "t.id, t.creator_id, t.other_id, t.created_at, t.last_seq, t.deleted_count, t.last_message_at, \
+         m.user_id, m.read_seq, m.cleared_seq, m.unread_count, m.listed_at"
+    };
+}
+
+fn decode(row: &Row<'_>) -> Result<Membership> {
+    Ok(Membership {
+        thread: Thread {
+            id: row.thread_id(0)?,
+            creator_id: row.user_id(1)?,
+            other_id: row.user_id(2)?,
+            created_at: row.time(3)?,
+            last_seq: row.int(4)?,
+            deleted_count: row.int(5)?,
+            last_message_at: row.time(6)?,
+        },
+        user_id: row.user_id(7)?,
+        read_seq: row.int(8)?,
+        cleared_seq: row.int(9)?,
+        unread_count: row.int(10)?,
+        listed_at: row.int_opt(11)?.map(Timestamp::from_micros),
+    })
+}
+
+/// `user`'s membership of `thread`; `None` for a missing thread and for a stranger alike.
+///
+/// # Errors
+/// A failure of the store.
+pub fn membership(read: &Read<'_>, thread: ThreadId, user: UserId) -> Result<Option<Membership>> {
+    read.row(
+        concat!(
+            "select ", membership_columns!(), " from threads t join members m on m.thread_id = t.id
+             where t.id = ?1 and m.user_id = ?2"
+        ),
+        params![thread, user],
+        decode,
+    )
+}
+
+/// `user`'s membership of the one-to-one thread with `other`, if the two have one.
+///
+/// # Errors
+/// A failure of the store.
+pub fn membership_with(read: &Read<'_>, user: UserId, other: UserId) -> Result<Option<Membership>> {
+    read.row(
+        concat!(
+            "select ", membership_columns!(), " from direct_threads d join threads t on t.id = d.thread_id
+             join members m on m.thread_id = t.id where d.low_user_id = ?1 and d.high_user_id = ?2 and m.user_id = ?3"
+        ),
+        params![user.min(other), user.max(other), user],
+        decode,
+    )
+}
+
+/// Every member of the thread that `member` takes part in.
+pub(crate) fn members(read: &Read<'_>, thread: ThreadId) -> Result<Vec<Membership>> {
+    read.rows(
+        concat!(
+            "select ", membership_columns!(), " from threads t join members m on m.thread_id = t.id where t.id = ?1
+             order by m.user_id"
+        ),
+        params![thread],
+        decode,
+    )
+}
+
+/// Opens the one-to-one thread that `creator` begins with `other`, who must have none yet. It is in nobody's inbox until the
+/// first message.
+pub(crate) fn open_direct(tx: &Tx<'_>, creator: UserId, other: UserId, id: ThreadId, now: Timestamp) -> Result<()> {
+    tx.execute_one(
+        "opening a thread",
+        "insert into threads (id, creator_id, other_id, created_at, last_seq, deleted_count, last_message_at)
+         values (?1, ?2, ?3, ?4, 0, 0, ?4)",
+        params![id, creator, other, now],
+    )?;
+    tx.execute_one(
+        "naming a thread's pair",
+        "insert into direct_threads (low_user_id, high_user_id, thread_id) values (?1, ?2, ?3)",
+        params![creator.min(other), creator.max(other), id],
+    )?;
+    for user in [creator, other] {
+        tx.execute_one(
+            "adding a member",
+            "insert into members (thread_id, user_id, read_seq, cleared_seq, unread_count) values (?1, ?2, 0, 0, 0)",
+            params![id, user],
+        )?;
+    }
+    Ok(())
+}
+
+/// Where the inbox of a member goes on: just below the row with this activity and thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InboxCursor {
+    /// `last_message_at` of the last row seen.
+    pub last_message_at: Timestamp,
+    /// Its thread.
+    pub thread_id: ThreadId,
+}
+
+/// `user`'s conversations, the latest activity first: at most `limit` after skipping `skip` rows below `below`.
+///
+/// # Errors
+/// A failure of the store.
+pub fn inbox(read: &Read<'_>, user: UserId, below: Option<InboxCursor>, skip: i64, limit: i64) -> Result<Page<InboxEntry>> {
+    let below = below.map_or((i64::MAX, i64::MAX), |cursor| (cursor.last_message_at.as_micros(), cursor.thread_id.get()));
+    let rows = read.rows(
+        "select thread_id, creator_id, other_id, created_at, last_message_at, unread_count, message_id, message_status, text
+         from inbox where user_id = ?1 and (last_message_at, thread_id) < (?2, ?3)
+         order by last_message_at desc, thread_id desc limit ?4 offset ?5",
+        params![user, below.0, below.1, limit, skip],
+        |row| {
+            Ok(InboxEntry {
+                thread_id: row.thread_id(0)?,
+                creator_id: row.user_id(1)?,
+                other_id: row.user_id(2)?,
+                created_at: row.time(3)?,
+                last_message_at: row.time(4)?,
+                unread_count: row.int(5)?,
+                message_id: row.message_id(6)?,
+                message_status: crate::messages::status(row.int(7)?)?,
+                text: row.text(8)?,
+            })
+        },
+    )?;
+    Ok(Page { count: crate::mailboxes::totals(read, user)?.listed_threads, rows })
+}
+
+/// The newest shown message of a thread, as the inbox shows it.
+pub(crate) struct Newest<'a> {
+    pub(crate) message_id: parlour_types::MessageId,
+    pub(crate) created_at: Timestamp,
+    pub(crate) status: MessageStatus,
+    pub(crate) text: &'a str,
+}
+
+/// Where a member stands after a change.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing {
+    pub(crate) read_seq: Seq,
+    pub(crate) cleared_seq: Seq,
+    pub(crate) unread_count: i64,
+}
+
+/// Moves a member to a new standing: the member's row, the inbox row (`newest` of `None` takes it out), the totals and the
+/// event, all at once.
+pub(crate) fn settle(tx: &Tx<'_>, member: &Membership, to: Standing, newest: Option<&Newest<'_>>, event: Event) -> Result<()> {
+    let thread = &member.thread;
+    if let Some(listed_at) = member.listed_at {
+        tx.execute_one(
+            "leaving the inbox",
+            "delete from inbox where user_id = ?1 and last_message_at = ?2 and thread_id = ?3",
+            params![member.user_id, listed_at, thread.id],
+        )?;
+    }
+    if let Some(newest) = newest {
+        tx.execute_one(
+            "entering the inbox",
+            "insert into inbox (user_id, last_message_at, thread_id, creator_id, other_id, created_at, unread_count,
+                 message_id, message_status, text) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                member.user_id,
+                newest.created_at,
+                thread.id,
+                thread.creator_id,
+                thread.other_id,
+                thread.created_at,
+                to.unread_count,
+                newest.message_id,
+                crate::messages::status_code(newest.status),
+                newest.text,
+            ],
+        )?;
+    }
+    tx.execute_one(
+        "moving a member",
+        "update members set read_seq = ?3, cleared_seq = ?4, unread_count = ?5, listed_at = ?6
+         where thread_id = ?1 and user_id = ?2",
+        params![
+            thread.id,
+            member.user_id,
+            to.read_seq,
+            to.cleared_seq,
+            to.unread_count,
+            newest.map(|newest| newest.created_at)
+        ],
+    )?;
+    let listing = i64::from(newest.is_some()) - i64::from(member.listed_at.is_some());
+    record(tx, member.user_id, Delta::unread(member.unread_count, to.unread_count).listing(listing), event)
+}
+
+/// Marks everything up to `up_to` as seen by the member, and answers whether that changed anything.
+///
+/// # Errors
+/// A failure of the store.
+pub fn mark_seen(tx: &Tx<'_>, thread: ThreadId, user: UserId, up_to: Seq, now: Timestamp) -> Result<bool> {
+    let Some(member) = membership(tx, thread, user)? else { return Ok(false) };
+    let read_seq = up_to.clamp(member.read_seq, member.thread.last_seq);
+    if read_seq == member.read_seq {
+        return Ok(false);
+    }
+    // A member's own messages move read_seq past themselves, so whatever is shown after it is of others.
+    let unread_count =
+        position_at(tx, &member.thread, member.thread.last_seq)? - position_at(tx, &member.thread, read_seq)?;
+    tx.execute_one(
+        "marking a thread seen",
+        "update members set read_seq = ?3, unread_count = ?4 where thread_id = ?1 and user_id = ?2",
+        params![thread, user, read_seq, unread_count],
+    )?;
+    if let Some(listed_at) = member.listed_at {
+        tx.execute_one(
+            "marking a thread seen in the inbox",
+            "update inbox set unread_count = ?4 where user_id = ?1 and last_message_at = ?2 and thread_id = ?3",
+            params![user, listed_at, thread, unread_count],
+        )?;
+    }
+    let event = Event { kind: EventKind::ThreadSeen, thread_id: thread, seq: read_seq, created_at: now };
+    record(tx, user, Delta::unread(member.unread_count, unread_count), event)?;
+    Ok(true)
+}
+
+/// Deletes the thread for the member alone: what is in it now is never shown to them again.
+///
+/// # Errors
+/// A failure of the store.
+pub fn clear(tx: &Tx<'_>, member: &Membership, now: Timestamp) -> Result<()> {
+    let last_seq = member.thread.last_seq;
+    if member.cleared_seq == last_seq {
+        return Ok(());
+    }
+    let event = Event { kind: EventKind::ThreadCleared, thread_id: member.thread.id, seq: last_seq, created_at: now };
+    settle(tx, member, Standing { read_seq: last_seq, cleared_seq: last_seq, unread_count: 0 }, None, event)
+}
+
+/// One count that is stored and also follows from other rows, as [`recount`] found them apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Miscount {
+    /// Which count.
+    pub what: &'static str,
+    /// What is stored.
+    pub stored: i64,
+    /// What the rows say.
+    pub counted: i64,
+}
+
+/// Recounts everything that is stored about a member's threads and could be derived, and answers what differs. Reads every
+/// message of every thread of the member.
+///
+/// # Errors
+/// A failure of the store.
+pub fn recount(read: &Read<'_>, user: UserId) -> Result<Vec<Miscount>> {
+    let mut wrong = Vec::new();
+    let mut compare = |what, stored, counted| {
+        if stored != counted {
+            wrong.push(Miscount { what, stored, counted });
+        }
+    };
+    let mut totals = crate::mailboxes::Totals::default();
+    let threads = read.rows("select thread_id from members where user_id = ?1", params![user], |row| row.thread_id(0))?;
+    for thread in threads {
+        let member = membership(read, thread, user)?
+            .ok_or(StoreError::Inconsistent { table: "members", what: "thread that does not exist" })?;
+        let count = |sql: &str, from: Seq| read.row(sql, params![thread, from, user], |row| row.int(0)).map(|n| n.unwrap_or(0));
+        let shown = count("select count(*) from messages where thread_id = ?1 and seq > ?2 and ?3 > 0", member.cleared_seq)?;
+        let unread =
+            count("select count(*) from messages where thread_id = ?1 and seq > ?2 and sender_id <> ?3", member.read_seq)?;
+        let holes = count("select count(*) from deleted_messages where thread_id = ?1 and seq > ?2 and ?3 > 0", 0)?;
+        let all = count("select count(*) from messages where thread_id = ?1 and seq > ?2 and ?3 > 0", 0)?;
+        compare("holes of a thread", member.thread.deleted_count, holes);
+        compare("sequence of a thread", member.thread.last_seq, all + holes);
+        compare("unread messages of a thread", member.unread_count, unread);
+        compare("inbox membership of a thread", i64::from(member.listed_at.is_some()), i64::from(shown > 0));
+        totals.listed_threads += i64::from(shown > 0);
+        totals.unread_threads += i64::from(unread > 0);
+        totals.unread_messages += unread;
+    }
+    let stored = crate::mailboxes::totals(read, user)?;
+    let rows = read.row("select count(*), coalesce(sum(unread_count), 0) from inbox where user_id = ?1", params![user], |row| {
+        Ok((row.int(0)?, row.int(1)?))
+    })?;
+    let (listed, unread) = rows.unwrap_or((0, 0));
+    compare("rows of an inbox", listed, totals.listed_threads);
+    compare("unread messages of an inbox", unread, totals.unread_messages);
+    compare("threads of a mailbox", stored.listed_threads, totals.listed_threads);
+    compare("unread threads of a mailbox", stored.unread_threads, totals.unread_threads);
+    compare("unread messages of a mailbox", stored.unread_messages, totals.unread_messages);
+    Ok(wrong)
+}

@@ -1,0 +1,215 @@
+//! The one writer: a thread that owns the only connection that writes, and commits in groups.
+//!
+//! Whatever waits when the disk is free goes into the next transaction, each change under a savepoint of its own, so that one
+//! change's error leaves its neighbours alone. Nobody is answered before the commit that carries their change is on disk.
+
+use crate::db::{Read, Tx};
+use crate::error::{Result, StoreError};
+use crate::ids::IdGenerator;
+use rusqlite::Connection;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Changes that may wait for the writer; further callers wait for a place.
+const QUEUE: usize = 1024;
+
+/// Changes that one transaction carries at the most, so that the first of them does not wait for ever.
+const GROUP: usize = 512;
+
+/// One change and the caller who waits for it.
+trait Change: Send {
+    /// Runs the change inside the transaction and says whether to keep what it did.
+    fn run(&mut self, tx: &Tx<'_>) -> Verdict;
+
+    /// Answers the caller once the fate of the group is known; `failure` is `None` when everything is on disk.
+    fn answer(self: Box<Self>, failure: Option<StoreError>);
+}
+
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    Keep,
+    RollBack,
+}
+
+struct Waiting<T, E, F> {
+    change: Option<F>,
+    result: Option<Result<T, E>>,
+    caller: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Change for Waiting<T, E, F>
+where
+    F: FnOnce(&Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, tx: &Tx<'_>) -> Verdict {
+        let Some(change) = self.change.take() else { return Verdict::RollBack };
+        let result = catch_unwind(AssertUnwindSafe(|| change(tx))).unwrap_or_else(|_| Err(StoreError::WritePanicked.into()));
+        let verdict = if result.is_ok() { Verdict::Keep } else { Verdict::RollBack };
+        self.result = Some(result);
+        verdict
+    }
+
+    fn answer(self: Box<Self>, failure: Option<StoreError>) {
+        let result = match failure {
+            Some(failure) => Err(failure.into()),
+            None => self.result.unwrap_or_else(|| Err(StoreError::WriterStopped.into())),
+        };
+        // The caller may have gone away; what is committed stays committed.
+        drop(self.caller.send(result));
+    }
+}
+
+pub(crate) struct Writer {
+    queue: Option<mpsc::Sender<Box<dyn Change>>>,
+    thread: Option<JoinHandle<()>>,
+    poisoned: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Starts the writer on its connection.
+    pub(crate) fn start(connection: Connection) -> Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let poisoned = Arc::new(AtomicBool::new(false));
+        let seen_by_thread = Arc::clone(&poisoned);
+        let thread = std::thread::Builder::new()
+            .name("parlour-writer".into())
+            .spawn(move || WriterThread { connection, ids: RefCell::default(), data_version: None, poisoned: seen_by_thread }.run(jobs))
+            .map_err(|source| StoreError::File { path: "parlour-writer".into(), source })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), poisoned })
+    }
+
+    /// Whether a commit has failed in a way that only a restart can heal.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Runs `change` in a write transaction and answers when it is on disk.
+    pub(crate) async fn run<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (caller, answered) = oneshot::channel();
+        let waiting = Box::new(Waiting { change: Some(change), result: None, caller });
+        let queue = self.queue.as_ref().ok_or(StoreError::WriterStopped)?;
+        queue.send(waiting).await.map_err(|_| StoreError::WriterStopped)?;
+        answered.await.map_err(|_| StoreError::WriterStopped)?
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the queue drain, then closes the connection, which folds the log into the database file.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the database writer panicked");
+        }
+    }
+}
+
+struct WriterThread {
+    connection: Connection,
+    ids: RefCell<IdGenerator>,
+    /// SQLite's own count of commits by other connections: when it moves, another process may have issued ids.
+    data_version: Option<i64>,
+    poisoned: Arc<AtomicBool>,
+}
+
+impl WriterThread {
+    fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Change>>) {
+        while let Some(first) = jobs.blocking_recv() {
+            self.commit_group(first, &mut jobs);
+        }
+    }
+
+    /// Runs everything that waits in one transaction, commits it, and only then answers.
+    fn commit_group(&mut self, first: Box<dyn Change>, jobs: &mut mpsc::Receiver<Box<dyn Change>>) {
+        let mut group = vec![first];
+        match self.run_group(&mut group, jobs) {
+            Ok(()) => group.into_iter().for_each(|change| change.answer(None)),
+            Err(error) => self.fail_group(group, &error),
+        }
+    }
+
+    fn run_group(&mut self, group: &mut Vec<Box<dyn Change>>, jobs: &mut mpsc::Receiver<Box<dyn Change>>) -> Result<()> {
+        self.begin()?;
+        let tx = Tx::new(&self.connection, &self.ids);
+        let mut next = 0;
+        while next < group.len() {
+            run_change(&tx, group[next].as_mut())?;
+            next += 1;
+            if next == group.len() && next < GROUP {
+                group.extend(jobs.try_recv());
+            }
+        }
+        tx.execute("commit", &[])?;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(StoreError::Poisoned);
+        }
+        self.connection.prepare_cached("begin immediate")?.execute([])?;
+        let version = self.connection.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
+        if self.data_version.replace(version) != Some(version) {
+            self.learn_ids()?;
+        }
+        Ok(())
+    }
+
+    /// Reads back the highest ids in use.
+    fn learn_ids(&self) -> Result<()> {
+        let read = Read::new(&self.connection);
+        for sql in [
+            "select id from messages order by id desc limit 1",
+            "select message_id from deleted_messages order by message_id desc limit 1",
+            "select id from threads order by id desc limit 1",
+        ] {
+            if let Some(id) = read.row(sql, &[], |row| row.int(0))? {
+                self.ids.borrow_mut().observe(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rolls the group back and tells every caller of it. A failed commit that is neither a full disk nor a lock held by
+    /// another process means that the log may not be on disk: after that nothing is acknowledged until a restart.
+    fn fail_group(&self, group: Vec<Box<dyn Change>>, error: &StoreError) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("rollback")
+        {
+            tracing::error!(%error, "rolling back failed");
+        }
+        if !error.is_transient() {
+            self.poisoned.store(true, Ordering::Release);
+        }
+        tracing::error!(%error, changes = group.len(), "a commit failed; its changes were rolled back and refused");
+        for change in group {
+            change.answer(Some(match error {
+                StoreError::Busy => StoreError::Busy,
+                StoreError::DiskFull => StoreError::DiskFull,
+                _ => StoreError::Poisoned,
+            }));
+        }
+    }
+}
+
+/// Runs one change under a savepoint.
+fn run_change(tx: &Tx<'_>, change: &mut dyn Change) -> Result<()> {
+    tx.execute("savepoint change", &[])?;
+    if change.run(tx) == Verdict::RollBack {
+        tx.execute("rollback to change", &[])?;
+    }
+    tx.execute("release change", &[])?;
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! Random histories of a thread, played against a naive model: ten thousand of them must agree in every answer.
+
+use parlour_store::messages::{self, IdRange};
+use parlour_store::{Store, StoreError, threads, users};
+use parlour_types::model::{MessageStatus, User};
+use parlour_types::{MessageId, Timestamp, UserId, Window};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::runtime::Runtime;
+
+const HISTORIES: u32 = 10_000;
+const WORKERS: u32 = 8;
+
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Ann,
+    Bob,
+}
+
+/// Where in the list of all messages ever sent a parameter points, and how far beside the id.
+#[derive(Clone, Copy, Debug)]
+struct Pointer {
+    nth: usize,
+    beside: i64,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Send(Side),
+    /// Deletes one of the last messages, as within the first minute: counted from the newest.
+    Delete(usize),
+    Hide(usize),
+    Clear(Side),
+    /// Sees the thread up to some messages before its end.
+    See(Side, i64),
+    Page { side: Side, before: Option<Pointer>, from: Option<Pointer>, limit: i64, offset: i64 },
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    prop_oneof![Just(Side::Ann), Just(Side::Bob)]
+}
+
+fn pointer() -> impl Strategy<Value = Option<Pointer>> {
+    prop::option::of((0..40_usize, -1..=1_i64).prop_map(|(nth, beside)| Pointer { nth, beside }))
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => side().prop_map(Step::Send),
+        4 => (0..6_usize).prop_map(Step::Delete),
+        1 => (0..30_usize).prop_map(Step::Hide),
+        1 => side().prop_map(Step::Clear),
+        1 => (side(), 0..4_i64).prop_map(|(side, back)| Step::See(side, back)),
+        6 => (side(), pointer(), pointer(), 1..8_i64, 0..10_i64)
+            .prop_map(|(side, before, from, limit, offset)| Step::Page { side, before, from, limit, offset }),
+    ]
+}
+
+/// The thread as somebody would keep it who does not care about speed.
+#[derive(Default)]
+struct Model {
+    all: Vec<Line>,
+    /// Per side: how many of `all` were cleared, and how many seen.
+    cleared: [usize; 2],
+    seen: [usize; 2],
+}
+
+struct Line {
+    id: MessageId,
+    by: Side,
+    status: MessageStatus,
+}
+
+impl Model {
+    fn visible(&self, side: Side) -> impl DoubleEndedIterator<Item = &Line> {
+        self.all.iter().skip(self.cleared[side as usize]).filter(|line| line.status != MessageStatus::Deleted)
+    }
+
+    fn page(&self, side: Side, before: Option<i64>, from: Option<i64>, window: Window) -> (i64, Vec<i64>) {
+        let ids: Vec<i64> = self
+            .visible(side)
+            .map(|line| line.id.get())
+            .filter(|id| before.is_none_or(|before| *id < before) && from.is_none_or(|from| *id >= from))
+            .collect();
+        let mut page: Vec<i64> =
+            ids.iter().rev().skip(window.offset as usize).take(window.limit as usize).copied().collect();
+        page.reverse();
+        (ids.len() as i64, page)
+    }
+
+    fn unread(&self, side: Side) -> i64 {
+        let unread = self.all.iter().skip(self.seen[side as usize]);
+        unread.filter(|line| line.by as usize != side as usize && line.status != MessageStatus::Deleted).count() as i64
+    }
+}
+
+struct History {
+    store: Store,
+    users: [UserId; 2],
+    model: Model,
+    now: i64,
+}
+
+static NEXT_USER: AtomicI64 = AtomicI64::new(1);
+
+impl History {
+    async fn begin(store: Store) -> Self {
+        let first = NEXT_USER.fetch_add(2, Ordering::Relaxed);
+        let users = [UserId::new(first).unwrap(), UserId::new(first + 1).unwrap()];
+        store
+            .write(move |tx| {
+                for id in users {
+                    users::insert(tx, &User::new(id, format!("user{id}"), Timestamp::from_micros(0)))?;
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await
+            .unwrap();
+        Self { store, users, model: Model::default(), now: 1_800_000_000_000_000 }
+    }
+
+    fn tick(&mut self) -> Timestamp {
+        self.now += 1_000;
+        Timestamp::from_micros(self.now)
+    }
+
+    fn id(&self, pointer: Option<Pointer>) -> Option<MessageId> {
+        let pointer = pointer?;
+        let line = self.model.all.get(pointer.nth % self.model.all.len().max(1))?;
+        MessageId::new(line.id.get() + pointer.beside)
+    }
+
+    /// The shown message that stands `back` before the newest, by its place in the model.
+    fn shown(&self, back: usize) -> Option<usize> {
+        let shown: Vec<usize> = (0..self.model.all.len()).filter(|at| self.model.all[*at].status != MessageStatus::Deleted).collect();
+        shown.len().checked_sub(back + 1).map(|at| shown[at])
+    }
+
+    async fn take(&mut self, step: Step) {
+        let now = self.tick();
+        match step {
+            Step::Send(by) => self.send(by, now).await,
+            Step::Delete(back) => self.take_back(back, MessageStatus::Deleted, now).await,
+            Step::Hide(back) => self.take_back(back, MessageStatus::Hidden, now).await,
+            Step::Clear(side) => {
+                let [me, other] = self.pair(side);
+                self.store
+                    .write(move |tx| match threads::membership_with(tx, me, other)? {
+                        Some(member) => threads::clear(tx, &member, now),
+                        None => Ok(()),
+                    })
+                    .await
+                    .unwrap();
+                self.model.cleared[side as usize] = self.model.all.len();
+                self.model.seen[side as usize] = self.model.all.len();
+            }
+            Step::See(side, back) => {
+                let [me, other] = self.pair(side);
+                self.store
+                    .write(move |tx| match threads::membership_with(tx, me, other)? {
+                        Some(member) => {
+                            threads::mark_seen(tx, member.thread().id, me, member.thread().last_seq - back, now).map(drop)
+                        }
+                        None => Ok(()),
+                    })
+                    .await
+                    .unwrap();
+                let seen = &mut self.model.seen[side as usize];
+                *seen = (*seen).max(self.model.all.len().saturating_sub(back as usize));
+            }
+            Step::Page { side, before, from, limit, offset } => {
+                let range = IdRange { before: self.id(before), from: self.id(from) };
+                self.check_page(side, range, Window { limit, offset }).await;
+            }
+        }
+    }
+
+    fn pair(&self, side: Side) -> [UserId; 2] {
+        match side {
+            Side::Ann => self.users,
+            Side::Bob => [self.users[1], self.users[0]],
+        }
+    }
+
+    async fn send(&mut self, by: Side, now: Timestamp) {
+        let [sender, receiver] = self.pair(by);
+        let text = format!("message {}", self.model.all.len());
+        let sent = self.store.write(move |tx| messages::send_direct(tx, sender, receiver, &text, now)).await.unwrap();
+        assert!(self.model.all.last().is_none_or(|last| last.id < sent.id), "ids grow along a thread");
+        self.model.all.push(Line { id: sent.id, by, status: MessageStatus::Created });
+        self.model.seen[by as usize] = self.model.all.len();
+    }
+
+    async fn take_back(&mut self, back: usize, to: MessageStatus, now: Timestamp) {
+        let Some(at) = self.shown(back) else { return };
+        let (id, asking) = (self.model.all[at].id, self.users[0]);
+        self.store
+            .write(move |tx| {
+                let found = messages::find(tx, id, asking)?.expect("a message of the thread");
+                match to {
+                    MessageStatus::Deleted => messages::delete(tx, &found.message, now),
+                    _ => messages::hide(tx, &found.message, now),
+                }
+            })
+            .await
+            .unwrap();
+        self.model.all[at].status = to;
+    }
+
+    async fn check_page(&self, side: Side, range: IdRange, window: Window) {
+        let [me, other] = self.pair(side);
+        let page = self
+            .store
+            .read(move |read| match threads::membership_with(read, me, other)? {
+                Some(member) => messages::page(read, &member, range, window).map(|page| (page.count, page.rows)),
+                None => Ok((0, Vec::new())),
+            })
+            .await
+            .unwrap();
+        let expected = self.model.page(side, range.before.map(MessageId::get), range.from.map(MessageId::get), window);
+        let ids: Vec<i64> = page.1.iter().map(|message| message.id.get()).collect();
+        assert_eq!((page.0, ids), expected, "page {range:?} {window:?}");
+    }
+
+    /// Inbox, unread counts and everything that can be recounted, for both sides.
+    async fn check_totals(&self) {
+        for side in [Side::Ann, Side::Bob] {
+            let [me, _] = self.pair(side);
+            let (inbox, miscounts) = self
+                .store
+                .read(move |read| Ok::<_, StoreError>((threads::inbox(read, me, None, 0, 10)?, threads::recount(read, me)?)))
+                .await
+                .unwrap();
+            assert_eq!(miscounts, [], "stored counts against a recount");
+            let listed = inbox.rows.first().map(|row| (row.message_id, row.message_status, row.unread_count));
+            let newest = self.model.visible(side).next_back().map(|line| (line.id, line.status, self.model.unread(side)));
+            assert_eq!(listed, newest, "inbox row");
+            assert_eq!(inbox.count, i64::from(newest.is_some()));
+        }
+    }
+}
+
+fn play(runtime: &Runtime, store: &Store, steps: Vec<Step>) {
+    runtime.block_on(async {
+        let mut history = History::begin(store.clone()).await;
+        for step in steps {
+            history.take(step).await;
+        }
+        history.check_totals().await;
+        for side in [Side::Ann, Side::Bob] {
+            history.check_page(side, IdRange::default(), Window { limit: 5, offset: 0 }).await;
+            history.check_page(side, IdRange::default(), Window { limit: 3, offset: 4 }).await;
+        }
+    });
+}
+
+#[test]
+fn ten_thousand_random_histories_agree_with_the_naive_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("parlour.db")).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                let config = Config { cases: HISTORIES / WORKERS, failure_persistence: None, ..Config::default() };
+                TestRunner::new(config)
+                    .run(&prop::collection::vec(step(), 1..40), |steps| {
+                        play(&runtime, &store, steps);
+                        Ok(())
+                    })
+                    .unwrap();
+            });
+        }
+    });
+}

@@ -1,0 +1,85 @@
+//! Ids are types, never bare integers.
+//!
+//! Every id travels as a JSON number and is compared with `===` by the official UI (contract §0.3 no. 1), so the largest one
+//! is 2^53 − 1, the last integer that JavaScript holds exactly.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The largest id: 2^53 − 1.
+pub const MAX_ID: i64 = (1 << 53) - 1;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+        #[serde(try_from = "i64", into = "i64")]
+        #[schema(value_type = i64, minimum = 1, maximum = 9007199254740991_i64)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// The id, or `None` unless 1 ≤ `value` ≤ [`MAX_ID`].
+            #[must_use]
+            pub const fn new(value: i64) -> Option<Self> {
+                if value >= 1 && value <= MAX_ID { Some(Self(value)) } else { None }
+            }
+
+            /// The number behind the id.
+            #[must_use]
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = IdOutOfRange;
+            fn try_from(value: i64) -> Result<Self, Self::Error> {
+                Self::new(value).ok_or(IdOutOfRange)
+            }
+        }
+
+        impl From<$name> for i64 {
+            fn from(id: $name) -> i64 {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+    };
+}
+
+id!(/// A member of the community; the number is the community's own.
+    UserId);
+id!(/// A conversation. Threads and messages draw from one generator, so the two never share a number.
+    ThreadId);
+id!(/// A message; ids increase with time inside a thread.
+    MessageId);
+
+/// A number outside 1..=2^53 − 1 was offered as an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdOutOfRange;
+
+impl fmt::Display for IdOutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "must be an integer from 1 to {MAX_ID}")
+    }
+}
+
+impl std::error::Error for IdOutOfRange {}
+
+/// A message's place in its thread: 1 for the first, +1 for each next one, issued inside the write transaction and never
+/// changed or reused. This, not the clock, is the order of a thread.
+pub type Seq = i64;
+
+/// A place in one member's event log: 1 for the first event, +1 for each next one.
+pub type EventPosition = i64;

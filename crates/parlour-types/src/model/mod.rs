@@ -1,0 +1,9 @@
+//! Facts: what is true, whoever asks. What one viewer may see of them is in [`crate::view`].
+
+mod message;
+mod thread;
+mod user;
+
+pub use message::{Message, MessageStatus};
+pub use thread::{InboxEntry, Thread};
+pub use user::{Gender, NewUser, Profile, Role, Settings, SettingsChange, User, UserChange, UserStatus};

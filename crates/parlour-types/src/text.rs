@@ -1,0 +1,161 @@
+//! What a well-formed message text is, and how text leaves the house.
+//!
+//! Text is stored as it was typed and escaped on the way out, because the official UI inserts `message` and `headline` as HTML
+//! (contract §0.3 no. 13, §3.4, §8 no. 31).
+
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+
+/// Characters of a message's excerpt, the `headline` (contract §3.3).
+pub const HEADLINE_CHARS: usize = 150;
+
+/// Why a text cannot be a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TextProblem {
+    /// Nothing but white space.
+    Blank,
+    /// More characters than the community allows.
+    TooLong {
+        /// The community's limit, in characters.
+        limit: usize,
+    },
+    /// U+0000, which neither databases nor terminals carry faithfully.
+    Nul,
+}
+
+/// A message's text: not blank, no U+0000, at most the community's number of characters. Kept byte for byte as typed.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct MessageText(String);
+
+impl MessageText {
+    /// Checks `raw` against the rules above; `limit` counts characters (Unicode scalar values).
+    ///
+    /// # Errors
+    /// The first rule that `raw` breaks.
+    pub fn new(raw: String, limit: usize) -> Result<Self, TextProblem> {
+        if raw.trim().is_empty() {
+            return Err(TextProblem::Blank);
+        }
+        if raw.contains('\0') {
+            return Err(TextProblem::Nul);
+        }
+        if raw.len() > limit && raw.chars().count() > limit {
+            return Err(TextProblem::TooLong { limit });
+        }
+        Ok(Self(raw))
+    }
+
+    /// The text as typed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text as typed.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// Message text is private: a log line that formats one says only how long it is.
+impl fmt::Debug for MessageText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageText({} bytes)", self.0.len())
+    }
+}
+
+/// The first [`HEADLINE_CHARS`] characters of a text, with `…` in place of a cut end.
+#[must_use]
+pub fn excerpt(text: &str) -> Cow<'_, str> {
+    if text.len() <= HEADLINE_CHARS {
+        return Cow::Borrowed(text);
+    }
+    match text.char_indices().nth(HEADLINE_CHARS) {
+        None => Cow::Borrowed(text),
+        Some(_) => {
+            let end = text.char_indices().nth(HEADLINE_CHARS - 1).map_or(text.len(), |(at, _)| at);
+            Cow::Owned(format!("{}…", &text[..end]))
+        }
+    }
+}
+
+/// Escapes `&`, `<`, `>`, `"` and `'`, so that inserting the result as HTML shows the text as typed and nothing else.
+#[must_use]
+pub fn escape_html(text: &str) -> Cow<'_, str> {
+    let Some(first) = text.bytes().position(needs_escape) else {
+        return Cow::Borrowed(text);
+    };
+    let mut escaped = String::with_capacity(text.len() + 16);
+    escaped.push_str(&text[..first]);
+    for character in text[first..].chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+const fn needs_escape(byte: u8) -> bool {
+    matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'')
+}
+
+/// A text that becomes [`escape_html`] of itself when it is serialized.
+#[derive(Clone, Copy)]
+pub struct Html<'a>(pub &'a str);
+
+impl Serialize for Html<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&escape_html(self.0))
+    }
+}
+
+/// A text whose escaped [`excerpt`] is what gets serialized.
+#[derive(Clone, Copy)]
+pub struct HtmlExcerpt<'a>(pub &'a str);
+
+impl Serialize for HtmlExcerpt<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&escape_html(&excerpt(self.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_long_and_nul_are_refused_and_the_rest_kept_as_typed() {
+        assert_eq!(MessageText::new(" \n\t".into(), 10), Err(TextProblem::Blank));
+        assert_eq!(MessageText::new("a\0b".into(), 10), Err(TextProblem::Nul));
+        assert_eq!(MessageText::new("héllo".into(), 4), Err(TextProblem::TooLong { limit: 4 }));
+        assert_eq!(MessageText::new("héllo".into(), 5).unwrap().as_str(), "héllo");
+        assert_eq!(MessageText::new("  two  ".into(), 7).unwrap().as_str(), "  two  ");
+    }
+
+    #[test]
+    fn markup_becomes_text() {
+        assert_eq!(escape_html("plain"), "plain");
+        assert_eq!(escape_html(r#"<img src="x" onerror='a&b'>"#), "&lt;img src=&quot;x&quot; onerror=&#39;a&amp;b&#39;&gt;");
+    }
+
+    #[test]
+    fn an_excerpt_counts_characters_not_bytes() {
+        let exact = "é".repeat(HEADLINE_CHARS);
+        assert_eq!(excerpt(&exact), exact);
+        let long = "é".repeat(HEADLINE_CHARS + 1);
+        assert_eq!(excerpt(&long).chars().count(), HEADLINE_CHARS);
+        assert!(excerpt(&long).ends_with('…'));
+    }
+
+    #[test]
+    fn debug_output_hides_the_text() {
+        assert_eq!(format!("{:?}", MessageText::new("secret".into(), 10).unwrap()), "MessageText(6 bytes)");
+    }
+}
