@@ -1,1 +1,60 @@
+//! The study: the rules of private messages.
+//!
+//! Every use case is one function that takes [`Core`] and, where somebody must be signed in, a [`Caller`]. Who may do what is
+//! in [`access`] and nowhere else; how much and how long is in [`rules`]. HTTP and SQL may never be added here.
 
+pub mod access;
+mod cards;
+mod clock;
+pub mod directory;
+mod error;
+pub mod import;
+pub mod messages;
+pub mod rules;
+pub mod threads;
+
+pub use cards::{Card, Cards};
+pub use clock::Clock;
+pub use error::{Error, FieldProblem, Result};
+pub use rules::Rules;
+
+use access::Viewer;
+use parlour_store::{Read, Store};
+use parlour_types::UserId;
+use std::sync::Arc;
+
+/// Somebody whose credentials were verified. Whether that user exists is asked together with the data of each request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// Whom the credentials name.
+    pub user_id: UserId,
+}
+
+/// What every use case needs. Cloning shares it.
+#[derive(Clone)]
+pub struct Core {
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// The community's numbers.
+    pub rules: Arc<Rules>,
+    cards: Arc<Cards>,
+}
+
+impl Core {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, rules: Rules) -> Self {
+        Self { store, clock, cards: Arc::new(Cards::new(rules.user_cache_bytes)), rules: Arc::new(rules) }
+    }
+
+    /// Answers a question of `caller` from one snapshot, which also proves that the caller exists.
+    async fn ask<T, F>(&self, caller: Caller, question: F) -> Result<T>
+    where
+        F: FnOnce(&Read<'_>, &Viewer<'_>) -> Result<T> + Send + 'static,
+    {
+        let cards = Arc::clone(&self.cards);
+        self.store.read(move |read| question(read, &Viewer::admit(read, &cards, caller)?)).await
+    }
+}

@@ -4,7 +4,7 @@ use crate::db::{Param, Read, Row, Tx, params};
 use crate::error::{Result, StoreError};
 pub use crate::mailboxes::Totals;
 use parlour_types::model::{Role, Settings, User, UserStatus};
-use parlour_types::{Page, Timestamp, UserId};
+use parlour_types::{Timestamp, UserId};
 
 macro_rules! user_columns {
     () => {
@@ -218,9 +218,9 @@ pub fn totals(read: &Read<'_>, user: UserId) -> Result<Totals> {
     crate::mailboxes::totals(read, user)
 }
 
-/// Someone whom a search found, with what decides whether the searcher may write to them.
-#[derive(Clone, Debug)]
-pub struct Candidate {
+/// The part of a user that decides what they may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Account {
     /// Who.
     pub id: UserId,
     /// State of the account.
@@ -229,6 +229,36 @@ pub struct Candidate {
     pub role: Option<Role>,
     /// Staff badge.
     pub community_badge: bool,
+}
+
+impl From<&User> for Account {
+    fn from(user: &User) -> Self {
+        Self { id: user.id, status: user.status, role: user.role, community_badge: user.community_badge }
+    }
+}
+
+fn decode_account(row: &Row<'_>) -> Result<Account> {
+    Ok(Account {
+        id: row.user_id(0)?,
+        status: UserStatus::parse(&row.text(1)?).ok_or(StoreError::Inconsistent { table: "users", what: "status" })?,
+        role: row.text_opt(2)?.as_deref().and_then(Role::parse),
+        community_badge: row.flag(3)?,
+    })
+}
+
+/// What decides what this user may do.
+///
+/// # Errors
+/// A failure of the store.
+pub fn account(read: &Read<'_>, id: UserId) -> Result<Option<Account>> {
+    read.row("select id, status, role, community_badge from users where id = ?1", params![id], decode_account)
+}
+
+/// Someone whom a search found.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Who.
+    pub account: Account,
     /// How searcher and candidate stand to each other.
     pub relation: crate::relations::Relation,
 }
@@ -265,21 +295,8 @@ pub fn search(read: &Read<'_>, searcher: UserId, scope: SearchScope, term: &str)
     };
     read.rows(sql, params![searcher, term], |row| {
         Ok(Candidate {
-            id: row.user_id(0)?,
-            status: UserStatus::parse(&row.text(1)?)
-                .ok_or(StoreError::Inconsistent { table: "users", what: "status" })?,
-            role: row.text_opt(2)?.as_deref().and_then(Role::parse),
-            community_badge: row.flag(3)?,
+            account: decode_account(row)?,
             relation: crate::relations::Relation { followed_back: row.flag(4)?, hidden: row.flag(5)? },
         })
     })
-}
-
-/// One page of the users that `ids` names, in its order.
-///
-/// # Errors
-/// A failure of the store.
-pub fn get_many(read: &Read<'_>, page: Page<UserId>) -> Result<Page<User>> {
-    let rows = page.rows.into_iter().filter_map(|id| get(read, id).transpose()).collect::<Result<_>>()?;
-    Ok(Page { count: page.count, rows })
 }

@@ -1,0 +1,100 @@
+//! Users, rendered once per change.
+//!
+//! The cache can never be stale, however many processes write to the database: each snapshot carries the directory's version,
+//! and a snapshot newer than the cache first drops whoever changed in between. Write transactions never touch the cache, as what
+//! they see may still be rolled back.
+
+use parlour_store::{Read, users};
+use parlour_types::UserId;
+use parlour_types::model::User;
+use parlour_types::view::{self, UserJson};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A user and how they look to others.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// The facts.
+    pub user: User,
+    /// The rendering that is spliced into answers.
+    pub json: UserJson,
+}
+
+#[derive(Clone)]
+struct CardBytes;
+
+impl Weighter<UserId, Arc<Card>> for CardBytes {
+    fn weight(&self, _: &UserId, card: &Arc<Card>) -> u64 {
+        // The facts take about as much again as their rendering.
+        2 * card.json.size_bytes() as u64 + 256
+    }
+}
+
+/// The rendered users, within a budget of memory.
+pub struct Cards {
+    by_id: Cache<UserId, Arc<Card>, CardBytes>,
+    /// The directory version that the cache is true to.
+    version: AtomicI64,
+    /// Held while the cache is filled or brought up to date, so that no card of an old snapshot slips in behind.
+    filling: Mutex<()>,
+}
+
+impl Cards {
+    /// An empty cache that takes at most about `bytes`.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
+        let expected = usize::try_from(bytes / 3_000).unwrap_or(usize::MAX);
+        Self {
+            by_id: Cache::with_weighter(expected, bytes, CardBytes),
+            version: AtomicI64::new(-1),
+            filling: Mutex::new(()),
+        }
+    }
+
+    /// The cards as `read`'s snapshot has them.
+    pub(crate) fn at<'r>(&'r self, read: &'r Read<'r>) -> parlour_store::Result<CardsAt<'r>> {
+        let version = users::directory_version(read)?;
+        if version > self.version.load(Ordering::Acquire) {
+            let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.version.load(Ordering::Acquire);
+            if version > known {
+                for id in users::changed_since(read, known)? {
+                    self.by_id.remove(&id);
+                }
+                self.version.store(version, Ordering::Release);
+            }
+        }
+        Ok(CardsAt { cards: self, read, version })
+    }
+}
+
+/// The cards of one snapshot.
+pub(crate) struct CardsAt<'r> {
+    cards: &'r Cards,
+    read: &'r Read<'r>,
+    version: i64,
+}
+
+impl CardsAt<'_> {
+    /// The card of `id`, if there is such a user.
+    pub(crate) fn get(&self, id: UserId) -> parlour_store::Result<Option<Arc<Card>>> {
+        if let Some(card) = self.cards.by_id.get(&id) {
+            return Ok(Some(card));
+        }
+        let Some(user) = users::get(self.read, id)? else { return Ok(None) };
+        let json = UserJson::render(&view::User::from(&user));
+        let card = Arc::new(Card { user, json });
+        let _filling = self.cards.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.cards.version.load(Ordering::Acquire) == self.version {
+            self.cards.by_id.insert(id, Arc::clone(&card));
+        }
+        Ok(Some(card))
+    }
+
+    /// The card of someone whom a foreign key guarantees.
+    pub(crate) fn known(&self, id: UserId) -> parlour_store::Result<Arc<Card>> {
+        self.get(id)?.ok_or(parlour_store::StoreError::Inconsistent { table: "users", what: "absence of a thread's member" })
+    }
+}

@@ -1,0 +1,58 @@
+//! Why a use case said no.
+
+use parlour_store::StoreError;
+use parlour_types::ErrorCode;
+use std::borrow::Cow;
+
+/// What is wrong with one field of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldProblem {
+    /// The field's name, as the caller wrote it.
+    pub field: Cow<'static, str>,
+    /// What kind of problem.
+    pub code: ErrorCode,
+    /// The same in words; never contains what was sent.
+    pub message: Cow<'static, str>,
+}
+
+impl FieldProblem {
+    /// A problem with `field`.
+    #[must_use]
+    pub fn new(field: impl Into<Cow<'static, str>>, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), code, message: message.into() }
+    }
+}
+
+/// Why a use case said no. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is not well formed: at least one field is wrong.
+    #[error("{} field(s) of the request are invalid", .0.len())]
+    Invalid(Vec<FieldProblem>),
+    /// The credentials name nobody.
+    #[error("the token's user is unknown or deleted")]
+    UnknownCaller,
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// There is nothing that the caller may see.
+    #[error("not found")]
+    NotFound,
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key was used before with another body")]
+    KeyReused,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Error {
+    /// One wrong field.
+    #[must_use]
+    pub fn field(field: impl Into<Cow<'static, str>>, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::Invalid(vec![FieldProblem::new(field, code, message)])
+    }
+}
+
+/// What a use case answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

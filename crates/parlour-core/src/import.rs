@@ -1,0 +1,211 @@
+//! Bringing a community's history in: users, follows and one-to-one threads, batch by batch.
+//!
+//! A batch is one transaction. A record that cannot be taken is refused by itself, with the field that is wrong, and the rest of the
+//! batch goes on; a failure of the store takes the whole batch back. Everything can be imported again: users are known by id,
+//! messages by `ext_id`.
+
+use crate::directory::{UpsertOutcome, UserRow};
+use crate::rules::MAX_KEY_CHARS;
+use crate::{Core, Error, FieldProblem, Result};
+use parlour_store::import::{self, PastMessage};
+use parlour_store::{Tx, relations, users};
+use parlour_types::model::UserChange;
+use parlour_types::text::{MessageText, TextProblem};
+use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One record of an import.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A user, known by id.
+    User {
+        /// The number.
+        id: UserId,
+        /// The fields given.
+        change: Box<UserChange>,
+    },
+    /// `follower` follows `followed`.
+    Follow {
+        /// Who follows.
+        follower: UserId,
+        /// Whom.
+        followed: UserId,
+    },
+    /// The thread of two users; only needed to give it a number or a time of its own.
+    Thread {
+        /// Its number, if it is to keep one.
+        id: Option<ThreadId>,
+        /// The two; the first is who began it.
+        participants: [UserId; 2],
+        /// When it began.
+        created_at: Timestamp,
+    },
+    /// A message of the one-to-one thread of its two people, at the thread's end.
+    Message {
+        /// Its number, if it is to keep one.
+        id: Option<MessageId>,
+        /// The key by which a second import knows it.
+        ext_id: String,
+        /// Who wrote it.
+        sender: UserId,
+        /// To whom.
+        receiver: UserId,
+        /// When.
+        created_at: Timestamp,
+        /// What.
+        text: String,
+    },
+}
+
+/// What became of one record.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is new, or changed something.
+    Imported,
+    /// It was there already.
+    Known,
+    /// It cannot be taken.
+    Refused(FieldProblem),
+}
+
+/// Imports one batch in one transaction and answers what became of each record, in order.
+///
+/// # Errors
+/// A failure of the store; then nothing of the batch was kept.
+pub async fn import_batch(core: &Core, records: Vec<Record>) -> Result<Vec<Outcome>> {
+    let now = core.clock.now();
+    let limits = Arc::clone(&core.rules);
+    core.store
+        .write(move |tx| {
+            let mut batch = Batch { tx, now, max_message_chars: limits.max_message_chars, touched: BTreeSet::new() };
+            let outcomes = records.into_iter().map(|record| batch.take(record)).collect::<Result<Vec<_>>>()?;
+            for thread in &batch.touched {
+                import::settle_thread(tx, *thread, now)?;
+            }
+            Ok(outcomes)
+        })
+        .await
+}
+
+struct Batch<'a, 'c> {
+    tx: &'a Tx<'c>,
+    now: Timestamp,
+    max_message_chars: usize,
+    touched: BTreeSet<ThreadId>,
+}
+
+impl Batch<'_, '_> {
+    fn take(&mut self, record: Record) -> Result<Outcome> {
+        let taken = match record {
+            Record::User { id, change } => self.user(id, *change),
+            Record::Follow { follower, followed } => self.follow(follower, followed),
+            Record::Thread { id, participants, created_at } => self.thread(id, participants, created_at),
+            message @ Record::Message { .. } => self.message(message),
+        };
+        match taken {
+            Ok(true) => Ok(Outcome::Imported),
+            Ok(false) => Ok(Outcome::Known),
+            // Whatever refuses a record has looked before it wrote, so there is nothing to take back.
+            Err(Error::Invalid(mut problems)) if !problems.is_empty() => Ok(Outcome::Refused(problems.remove(0))),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn user(&self, id: UserId, change: UserChange) -> Result<bool> {
+        let result = crate::directory::upsert_user(self.tx, UserRow { id: Some(id), change }, self.now)?;
+        Ok(result.outcome != UpsertOutcome::Unchanged)
+    }
+
+    fn follow(&self, follower: UserId, followed: UserId) -> Result<bool> {
+        self.known(follower, "follower")?;
+        self.known(followed, "followed")?;
+        if follower == followed {
+            return Err(Error::field("followed", ErrorCode::Invalid, "Nobody follows themselves."));
+        }
+        Ok(relations::follow(self.tx, follower, followed, self.now)?)
+    }
+
+    fn thread(&self, id: Option<ThreadId>, [creator, other]: [UserId; 2], created_at: Timestamp) -> Result<bool> {
+        self.known(creator, "participants")?;
+        self.known(other, "participants")?;
+        if creator == other {
+            return Err(Error::field("participants", ErrorCode::Invalid, "A thread is between two different users."));
+        }
+        self.past(created_at, "created_at")?;
+        if let Some(known) = import::existing_thread(self.tx, creator, other)? {
+            return match id {
+                Some(id) if id != known => Err(Error::field("id", ErrorCode::Conflict, "These two have a thread with another id.")),
+                _ => Ok(false),
+            };
+        }
+        if let Some(id) = id {
+            self.free(id.get())?;
+        }
+        import::direct_thread(self.tx, creator, other, id, created_at, self.now)?;
+        Ok(true)
+    }
+
+    fn message(&mut self, record: Record) -> Result<bool> {
+        let Record::Message { id, ext_id, sender, receiver, created_at, text } = record else { return Ok(false) };
+        if ext_id.is_empty() || ext_id.chars().count() > MAX_KEY_CHARS {
+            return Err(Error::field("ext_id", ErrorCode::Invalid, "Must be 1 to 255 characters."));
+        }
+        if import::message_of(self.tx, &ext_id)?.is_some() {
+            return Ok(false);
+        }
+        self.known(sender, "sender")?;
+        self.known(receiver, "receiver")?;
+        if sender == receiver {
+            return Err(Error::field("receiver", ErrorCode::Invalid, "Nobody writes to themselves."));
+        }
+        self.past(created_at, "created_at")?;
+        let text = MessageText::new(text, self.max_message_chars).map_err(|problem| {
+            let (code, message) = match problem {
+                TextProblem::Blank => (ErrorCode::Blank, "This field may not be blank.".into()),
+                TextProblem::Nul => (ErrorCode::Invalid, "Null characters are not allowed.".into()),
+                TextProblem::TooLong { limit } => (ErrorCode::MaxLength, format!("At most {limit} characters.")),
+            };
+            Error::field("text", code, message)
+        })?;
+        let known = import::existing_thread(self.tx, sender, receiver)?;
+        if let Some(id) = id {
+            self.free(id.get())?;
+            let newest = known.map(|thread| import::newest_id(self.tx, thread)).transpose()?.flatten();
+            if newest.is_some_and(|newest| id <= newest) {
+                return Err(Error::field("id", ErrorCode::OutOfRange, "Ids must grow along a thread."));
+            }
+        }
+        let thread = match known {
+            Some(thread) => thread,
+            None => import::direct_thread(self.tx, sender, receiver, None, created_at, self.now)?,
+        };
+        let message = PastMessage { id, ext_id: &ext_id, sender, created_at, text: text.as_str() };
+        import::append(self.tx, thread, message, self.now)?;
+        self.touched.insert(thread);
+        Ok(true)
+    }
+
+    fn known(&self, user: UserId, field: &'static str) -> Result<()> {
+        let found = users::account(self.tx, user)?;
+        found.map(drop).ok_or_else(|| Error::field(field, ErrorCode::DoesNotExist, format!("There is no user {user}.")))
+    }
+
+    fn past(&self, at: Timestamp, field: &'static str) -> Result<()> {
+        if at > self.now {
+            return Err(Error::field(field, ErrorCode::OutOfRange, "Must not be in the future."));
+        }
+        Ok(())
+    }
+
+    /// A number brought along must be unused, and lie below those that the server issues from now on.
+    fn free(&self, id: i64) -> Result<()> {
+        if id >= self.tx.id_floor(self.now) {
+            return Err(Error::field("id", ErrorCode::OutOfRange, "Must lie below the ids that the server issues today."));
+        }
+        if import::id_is_taken(self.tx, id)? {
+            return Err(Error::field("id", ErrorCode::Conflict, "Another thread or message has this id."));
+        }
+        Ok(())
+    }
+}

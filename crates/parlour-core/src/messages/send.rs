@@ -1,0 +1,192 @@
+use crate::access::{admit, admit_active, can_send};
+use crate::rules::MAX_KEY_CHARS;
+use crate::{Caller, Card, Core, Error, FieldProblem, Result};
+use parlour_store::idempotency::{self, Fingerprint, FirstUse};
+use parlour_store::{Tx, messages, relations, users};
+use parlour_types::model::Message;
+use parlour_types::text::{MessageText, TextProblem};
+use parlour_types::{ErrorCode, MessageId, UserId};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// The caller's name for one send, so that a repeat is recognised: 1 to 255 visible ASCII characters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// Checks the key's form.
+    ///
+    /// # Errors
+    /// What a key must look like, in words.
+    pub fn new(key: &str) -> Result<Self, &'static str> {
+        let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+        if visible && !key.is_empty() && key.len() <= MAX_KEY_CHARS {
+            Ok(Self(key.to_owned()))
+        } else {
+            Err("Must be 1 to 255 visible ASCII characters.")
+        }
+    }
+}
+
+/// What a caller wants sent. Absent and empty are the same (contract §0.3 no. 11).
+#[derive(Clone, Debug, Default)]
+pub struct SendRequest {
+    /// To whom.
+    pub recipients: Vec<UserId>,
+    /// What.
+    pub message: Option<String>,
+    /// The caller's name for this send.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// One message sent, and to whom.
+pub struct Sent {
+    /// The message.
+    pub message: Message,
+    /// To whom.
+    pub receiver: Arc<Card>,
+}
+
+/// What a send made: one message a recipient, in the order given.
+pub struct SentMessages {
+    /// Who sent.
+    pub sender: Arc<Card>,
+    /// The messages.
+    pub messages: Vec<Sent>,
+    /// Whether the key was known, so that nothing was sent now.
+    pub replayed: bool,
+}
+
+/// Sends a message to one or several recipients, one message a thread (contract §2.5). All or nothing: one recipient who cannot be
+/// written to refuses the whole send. A repeat of a known key sends nothing and answers what the first use made.
+///
+/// # Errors
+/// [`Error::Invalid`] for a wrong field, [`Error::Forbidden`] for a blocked sender and a recipient who may not be written to,
+/// [`Error::KeyReused`] for a known key with another body.
+pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> Result<SentMessages> {
+    let order = Order::check(core, caller, request)?;
+    let now = core.clock.now();
+    let (ids, replayed) = core
+        .store
+        .write(move |tx| {
+            if let Some(ids) = order.first_use(tx)? {
+                return Ok((ids, true));
+            }
+            order.authorize(tx)?;
+            let send = |to: &UserId| messages::send_direct(tx, order.sender, *to, order.text.as_str(), now).map(|sent| sent.id);
+            let ids: Vec<MessageId> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
+            if let Some(key) = &order.key {
+                let first = FirstUse { fingerprint: order.fingerprint(), message_ids: ids.clone() };
+                idempotency::remember(tx, order.sender, &key.0, &first, now)?;
+            }
+            Ok::<_, Error>((ids, false))
+        })
+        .await?;
+    render(core, caller, ids, replayed).await
+}
+
+/// A well-formed send.
+struct Order {
+    sender: UserId,
+    recipients: Vec<UserId>,
+    text: MessageText,
+    key: Option<IdempotencyKey>,
+}
+
+impl Order {
+    fn check(core: &Core, caller: Caller, request: SendRequest) -> Result<Self> {
+        let mut problems = Vec::new();
+        let mut recipients: Vec<UserId> = Vec::with_capacity(request.recipients.len());
+        for id in request.recipients {
+            if !recipients.contains(&id) {
+                recipients.push(id);
+            }
+        }
+        if recipients.is_empty() {
+            problems.push(FieldProblem::new("recipients", ErrorCode::Required, "This field is required."));
+        } else if recipients.len() > core.rules.max_recipients {
+            let message = format!("At most {} recipients.", core.rules.max_recipients);
+            problems.push(FieldProblem::new("recipients", ErrorCode::TooMany, message));
+        } else if recipients.contains(&caller.user_id) {
+            problems.push(FieldProblem::new("recipients", ErrorCode::Invalid, "You cannot write to yourself."));
+        }
+        match check_text(request.message, core.rules.max_message_chars) {
+            Ok(text) if problems.is_empty() => Ok(Self { sender: caller.user_id, recipients, text, key: request.key }),
+            Ok(_) => Err(Error::Invalid(problems)),
+            Err(problem) => {
+                problems.push(problem);
+                Err(Error::Invalid(problems))
+            }
+        }
+    }
+
+    /// The messages of the key's first use, if there was one.
+    fn first_use(&self, tx: &Tx<'_>) -> Result<Option<Vec<MessageId>>> {
+        let Some(key) = &self.key else { return Ok(None) };
+        admit(tx, Caller { user_id: self.sender })?;
+        match idempotency::find(tx, self.sender, &key.0)? {
+            None => Ok(None),
+            Some(first) if first.fingerprint == self.fingerprint() => Ok(Some(first.message_ids)),
+            Some(_) => Err(Error::KeyReused),
+        }
+    }
+
+    fn authorize(&self, tx: &Tx<'_>) -> Result<()> {
+        let sender = admit_active(tx, Caller { user_id: self.sender })?;
+        let mut receivers = Vec::with_capacity(self.recipients.len());
+        for id in &self.recipients {
+            match users::account(tx, *id)? {
+                Some(account) if !account.status.is_deleted() => receivers.push(account),
+                _ => {
+                    let message = format!("There is no user {id}.");
+                    return Err(Error::field("recipients", ErrorCode::DoesNotExist, message));
+                }
+            }
+        }
+        for receiver in receivers {
+            if !can_send(&sender, &receiver, relations::between(tx, sender.id, receiver.id)?) {
+                return Err(Error::Forbidden("You cannot send messages to this user."));
+            }
+        }
+        Ok(())
+    }
+
+    /// SHA-256 of what is asked for: the recipients in order, each as eight bytes behind their count, then the text.
+    fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        hash.update((self.recipients.len() as u64).to_be_bytes());
+        for id in &self.recipients {
+            hash.update(id.get().to_be_bytes());
+        }
+        hash.update(self.text.as_str().as_bytes());
+        hash.finalize().into()
+    }
+}
+
+fn check_text(raw: Option<String>, limit: usize) -> Result<MessageText, FieldProblem> {
+    let raw = raw.unwrap_or_default();
+    if raw.is_empty() {
+        return Err(FieldProblem::new("message", ErrorCode::Required, "This field is required."));
+    }
+    MessageText::new(raw, limit).map_err(|problem| match problem {
+        TextProblem::Blank => FieldProblem::new("message", ErrorCode::Blank, "This field may not be blank."),
+        TextProblem::Nul => FieldProblem::new("message", ErrorCode::Invalid, "Null characters are not allowed."),
+        TextProblem::TooLong { limit } => {
+            FieldProblem::new("message", ErrorCode::MaxLength, format!("At most {limit} characters."))
+        }
+    })
+}
+
+/// Reads back what was sent. A repeat answers the messages as they are now: text taken back since does not return.
+async fn render(core: &Core, caller: Caller, ids: Vec<MessageId>, replayed: bool) -> Result<SentMessages> {
+    core.ask(caller, move |read, viewer| {
+        let sent = |id: MessageId| {
+            let found = messages::find(read, id, viewer.id())?.ok_or(Error::NotFound)?;
+            let receiver = viewer.cards.known(found.member.thread().partner_of(viewer.id()))?;
+            Ok(Sent { message: found.message, receiver })
+        };
+        let messages = ids.into_iter().map(sent).collect::<Result<_>>()?;
+        Ok(SentMessages { sender: Arc::clone(&viewer.card), messages, replayed })
+    })
+    .await
+}

@@ -1,0 +1,46 @@
+//! Every number of the community, named, with its unit.
+
+/// How much, how many, how long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// Characters of a message at the most (contract §2.5).
+    pub max_message_chars: usize,
+    /// Recipients of one send at the most.
+    pub max_recipients: usize,
+    /// A message younger than this is deleted without a trace, an older one is hidden: 60 s (contract §2.6).
+    pub delete_window_micros: i64,
+    /// What a hidden message shows (contract §2.6, §8 no. 13).
+    pub hidden_text: String,
+    /// Rows of a page when none are asked for (contract §8 no. 37).
+    pub default_limit: i64,
+    /// Rows of a page at the most.
+    pub max_limit: i64,
+    /// Users or follows in one bulk request at the most.
+    pub max_bulk_rows: usize,
+    /// Memory for rendered users, in bytes.
+    pub user_cache_bytes: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            max_message_chars: 10_000,
+            max_recipients: 100,
+            delete_window_micros: 60_000_000,
+            hidden_text: "Message delete".into(),
+            default_limit: 20,
+            max_limit: 100,
+            max_bulk_rows: 1_000,
+            user_cache_bytes: 32 << 20,
+        }
+    }
+}
+
+/// Characters of a username at the most.
+pub const MAX_USERNAME_CHARS: usize = 150;
+
+/// Characters of any other text of a profile at the most.
+pub const MAX_PROFILE_CHARS: usize = 10_000;
+
+/// Characters of an external id or an idempotency key at the most.
+pub const MAX_KEY_CHARS: usize = 255;

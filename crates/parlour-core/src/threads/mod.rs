@@ -1,0 +1,42 @@
+//! Conversations: the list, one of them, and deleting one for oneself.
+
+mod delete;
+mod list;
+mod read;
+
+pub use delete::delete_thread;
+pub use list::{SnippetPage, list_snippets};
+pub use read::{ThreadPage, get_thread};
+
+use crate::access::Viewer;
+use crate::{Error, Result};
+use parlour_store::threads::{Membership, membership, membership_with};
+use parlour_store::{Read, users};
+use parlour_types::{ThreadId, UserId};
+
+/// How a request names a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ThreadRef {
+    /// By its own id.
+    Thread(ThreadId),
+    /// By the other participant of a one-to-one thread.
+    User(UserId),
+}
+
+/// The viewer's membership of the thread named, or `None` when a user is named with whom there is no thread yet. A missing
+/// thread, a stranger's thread and a missing user are all [`Error::NotFound`] (contract §2.3).
+fn resolve(read: &Read<'_>, viewer: UserId, thread: ThreadRef) -> Result<Option<Membership>> {
+    match thread {
+        ThreadRef::Thread(id) => Ok(Some(membership(read, id, viewer)?.ok_or(Error::NotFound)?)),
+        ThreadRef::User(other) => match membership_with(read, viewer, other)? {
+            Some(member) => Ok(Some(member)),
+            None => users::account(read, other)?.map(|_| None).ok_or(Error::NotFound),
+        },
+    }
+}
+
+impl Viewer<'_> {
+    fn membership(&self, read: &Read<'_>, thread: ThreadRef) -> Result<Option<Membership>> {
+        resolve(read, self.id(), thread)
+    }
+}
