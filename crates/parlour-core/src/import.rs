@@ -8,12 +8,11 @@ use crate::directory::{UpsertOutcome, UserRow};
 use crate::rules::MAX_KEY_CHARS;
 use crate::{Core, Error, FieldProblem, Result};
 use parlour_store::import::{self, PastMessage};
-use parlour_store::{Tx, relations, users};
+use parlour_store::{StoreError, Tx, relations, users};
 use parlour_types::model::UserChange;
 use parlour_types::text::{MessageText, TextProblem};
 use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// One record of an import.
 #[derive(Clone, Debug)]
@@ -69,17 +68,56 @@ pub enum Outcome {
     Refused(FieldProblem),
 }
 
+/// What a record that cannot be taken means for its batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnRefusal {
+    /// The rest goes on.
+    GoOn,
+    /// The whole batch is taken back.
+    Stop,
+}
+
+/// Why a batch was taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// A record was refused under [`OnRefusal::Stop`].
+    #[error("record {index} of the batch was refused")]
+    Refused {
+        /// Which record, counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        problem: FieldProblem,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+impl From<StoreError> for BatchError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 /// Imports one batch in one transaction and answers what became of each record, in order.
 ///
 /// # Errors
-/// A failure of the store; then nothing of the batch was kept.
-pub async fn import_batch(core: &Core, records: Vec<Record>) -> Result<Vec<Outcome>> {
+/// [`BatchError`]; then nothing of the batch was kept.
+pub async fn import_batch(core: &Core, records: Vec<Record>, on_refusal: OnRefusal) -> Result<Vec<Outcome>, BatchError> {
     let now = core.clock.now();
-    let limits = Arc::clone(&core.rules);
+    let max_message_chars = core.rules.max_message_chars;
     core.store
         .write(move |tx| {
-            let mut batch = Batch { tx, now, max_message_chars: limits.max_message_chars, touched: BTreeSet::new() };
-            let outcomes = records.into_iter().map(|record| batch.take(record)).collect::<Result<Vec<_>>>()?;
+            let mut batch = Batch { tx, now, max_message_chars, touched: BTreeSet::new() };
+            let mut outcomes = Vec::with_capacity(records.len());
+            for (index, record) in records.into_iter().enumerate() {
+                match batch.take(record)? {
+                    Outcome::Refused(problem) if on_refusal == OnRefusal::Stop => {
+                        return Err(BatchError::Refused { index, problem });
+                    }
+                    outcome => outcomes.push(outcome),
+                }
+            }
             for thread in &batch.touched {
                 import::settle_thread(tx, *thread, now)?;
             }

@@ -1,1 +1,73 @@
+//! The front of house: the only crate that says HTTP. [`build`] makes an [`App`] of a configuration, [`run`] serves it.
 
+mod accept;
+pub mod api;
+mod app;
+mod auth;
+pub mod cli;
+pub mod config;
+pub mod error;
+mod extract;
+mod import_format;
+mod json_row;
+mod links;
+mod middleware;
+pub mod openapi;
+mod routes;
+mod secrets;
+mod telemetry;
+
+pub use accept::run;
+pub use app::{App, Parts};
+pub use auth::Auth;
+
+use config::Config;
+use links::PublicUrl;
+use parlour_core::{Clock, Core};
+use parlour_store::{DATABASE_FILE, Store, StoreError};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+/// Opens the database and the secrets of `config`, creating what is missing, and puts the application together.
+///
+/// # Errors
+/// What keeps the data directory, a secret or the database from being used.
+pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
+    let core = open_core(&config, clock)?;
+    let auth = secrets::open_auth(&config)?;
+    let server = &config.server;
+    let public_url = PublicUrl::new(&server.public_url, server.trusted_proxies.clone(), server.listen);
+    Ok(App::new(Parts { core, auth, public_url, config, draining: AtomicBool::new(false) }))
+}
+
+/// Opens the database alone.
+///
+/// # Errors
+/// What keeps the data directory or the database from being used.
+pub fn open_core(config: &Config, clock: Clock) -> anyhow::Result<Core> {
+    secrets::create_data_dir(config)?;
+    Ok(Core::new(Store::open(&database_path(config)?)?, clock, config.rules()))
+}
+
+/// Where the configured database is.
+///
+/// # Errors
+/// An address that this release cannot open.
+pub fn database_path(config: &Config) -> Result<PathBuf, StoreError> {
+    let address = config.storage.database.as_str();
+    let refuse = |reason| Err(StoreError::Address { address: without_password(address), reason });
+    match address.split_once(':') {
+        None if address.is_empty() => Ok(config.storage.data_dir.join(DATABASE_FILE)),
+        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path.trim_start_matches("//"))),
+        Some(("postgres" | "postgresql", _)) => refuse("this release keeps its data in SQLite only"),
+        _ => refuse("it must be empty or sqlite:PATH"),
+    }
+}
+
+/// A database address may carry a password, which no message repeats.
+fn without_password(address: &str) -> String {
+    match (address.find("://"), address.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}***{}", &address[..scheme + 3], &address[at..]),
+        _ => address.to_owned(),
+    }
+}

@@ -1,1 +1,8 @@
-fn main() {}
+//! The binary `parlour`.
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    parlour_server::cli::Cli::parse().run()
+}

@@ -52,14 +52,14 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// What a participant sees of `message`. `hidden_text` stands in for the text of a message that was taken back
-    /// (contract §2.6).
+    /// What a participant sees of `message`, between `sender` and `receiver`. `thread_status` is that participant's own;
+    /// `hidden_text` stands in for the text of a message that was taken back (contract §2.6).
     #[must_use]
     pub fn for_participant(
         message: &'a model::Message,
-        sender: &'a UserJson,
-        receiver: &'a UserJson,
+        (sender, receiver): (&'a UserJson, &'a UserJson),
         last_message_at: Timestamp,
+        thread_status: ThreadStatus,
         hidden_text: &'a str,
     ) -> Self {
         let text = if message.status == MessageStatus::Hidden { hidden_text } else { &message.text };
@@ -75,7 +75,7 @@ impl<'a> Message<'a> {
             created_at: message.created_at,
             last_message_at,
             status: message.status,
-            thread_status: ThreadStatus::Seen,
+            thread_status,
             file: None,
         }
     }

@@ -1,0 +1,99 @@
+//! The accept loop. `axum::serve` sets no time-out on the head of a request and no bound on connections, and cannot say when it has
+//! drained; this one does all three.
+
+use crate::app::App;
+use crate::links::Peer;
+use crate::{middleware, routes};
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Pause after the system refuses a connection for want of a file handle or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Headers of one request at the most.
+const MAX_HEADERS: usize = 100;
+
+/// Serves until `shutdown` resolves, then lets accepted requests end within the configured grace.
+pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let server = &app.config.server;
+    let router = middleware::with_net(routes::router(app.clone())).layer(middleware::cors(&server.cors_origins));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(server.header_timeout.get())
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(server.max_header.as_usize());
+    let connections = Arc::new(Semaphore::new(server.max_connections));
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &connections) => accepted,
+            () = &mut shutdown => break,
+        };
+        if let Some((stream, peer, place)) = accepted {
+            serve_connection(&http, &graceful, (stream, peer, place), &app, &router);
+        }
+    }
+    app.draining.store(true, Ordering::Release);
+    drop(listener);
+    let grace = server.shutdown_grace.get();
+    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!(grace_seconds = grace.as_secs(), "connections were still open at the end of the grace period");
+    }
+}
+
+async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection was gone before it was served");
+            }
+            Some((stream, peer, place))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+fn serve_connection(
+    http: &http1::Builder,
+    graceful: &GracefulShutdown,
+    (stream, peer, place): (TcpStream, SocketAddr, OwnedSemaphorePermit),
+    app: &App,
+    router: &Router,
+) {
+    let (app, router) = (app.clone(), router.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (app, router) = (app.clone(), router.clone());
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            Ok::<_, Infallible>(middleware::answer(&app, router, request).await)
+        }
+    });
+    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+    tokio::spawn(async move {
+        // A connection that breaks is the client's affair: what it asked for has its own answer and its own log line.
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection broke");
+        }
+        drop(place);
+    });
+}

@@ -1,0 +1,51 @@
+//! The API's own documentation.
+
+use crate::app::App;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{StatusCode, header};
+use std::sync::{Arc, LazyLock};
+use utoipa_swagger_ui::{Config, serve};
+
+static SWAGGER: LazyLock<Arc<Config<'static>>> =
+    LazyLock::new(|| Arc::new(Config::from("../api/v2/openapi.json").try_it_out_enabled(true).persist_authorization(false)));
+
+/// Everything comes from the binary; the page may load nothing from elsewhere. Swagger UI writes styles into the page and draws its
+/// icons from `data:` addresses.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
+/// The OpenAPI document
+#[utoipa::path(get, path = "/api/v2/openapi.json", tag = "Documentation", operation_id = "get_openapi", responses((status = 200, description = "The OpenAPI 3.1 document of this API", content_type = "application/json")))]
+pub async fn get_openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], crate::openapi::json()).into_response()
+}
+
+/// The page needs its final slash, or its own files would be looked for one level up.
+pub async fn redirect_to_docs(State(app): State<App>) -> Redirect {
+    Redirect::permanent(&format!("{}/docs/", app.public_url.path_prefix()))
+}
+
+/// The first page of the documentation.
+pub async fn docs_index() -> Response {
+    file("index.html")
+}
+
+/// A file of the documentation page.
+pub async fn docs_file(Path(name): Path<String>) -> Response {
+    file(&name)
+}
+
+fn file(name: &str) -> Response {
+    match serve(name, Arc::clone(&SWAGGER)) {
+        Ok(Some(file)) => {
+            let headers = [(header::CONTENT_TYPE, file.content_type), (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned())];
+            (headers, file.bytes.into_owned()).into_response()
+        }
+        Ok(None) => crate::error::ApiError::not_found().into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the documentation page failed");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

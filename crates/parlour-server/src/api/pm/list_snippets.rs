@@ -1,0 +1,33 @@
+use crate::api::PageBody;
+use crate::app::App;
+use crate::error::Result;
+use crate::extract::Query;
+use crate::links::{ListUrl, cursor_numbers};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use parlour_core::{Caller, threads};
+use parlour_store::threads::InboxCursor;
+use parlour_types::view::Snippet;
+use parlour_types::{ErrorCode, ThreadId, Timestamp, Window};
+
+/// The caller's conversations: `GET /api/v2/pm/` without a selector (contract §2.2).
+///
+/// `next` carries, beside `offset`, the place where its page begins, so that following it costs the same at any depth and shows no
+/// conversation twice.
+pub(super) async fn list_snippets(app: &App, caller: Caller, url: &ListUrl, mut query: Query, window: Window) -> Result<Response> {
+    let cursor = query.text("cursor");
+    let below = cursor.as_deref().and_then(|cursor| cursor_numbers(cursor, window.offset)).and_then(|[at, thread]| {
+        Some(InboxCursor { last_message_at: Timestamp::from_micros(at), thread_id: ThreadId::new(thread)? })
+    });
+    if cursor.is_some() && below.is_none() {
+        query.problem("cursor", ErrorCode::Invalid, "Take it from a next link, together with its offset.");
+    }
+    query.finish()?;
+    let skip = if below.is_some() { 0 } else { window.offset };
+    let answer = threads::list_snippets(&app.core, caller, below, skip, window.limit).await?;
+    let cursor = answer.page.rows.last().map(|(entry, ..)| format!("{}.{}", entry.last_message_at.as_micros(), entry.thread_id));
+    let links = url.links(&[], window, answer.more, cursor);
+    let hidden_text = &app.core.rules.hidden_text;
+    let rows = answer.page.rows.iter().map(|(entry, creator, other)| Snippet::for_member(entry, &creator.json, &other.json, hidden_text));
+    Ok(Json(PageBody::new(answer.page.count, links, rows.collect())).into_response())
+}

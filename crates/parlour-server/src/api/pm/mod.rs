@@ -1,0 +1,51 @@
+//! Private messages (contract §2).
+
+mod delete_message;
+mod delete_thread;
+mod get_message;
+mod get_thread;
+mod list_snippets;
+mod search_recipients;
+mod send_message;
+
+pub use delete_message::*;
+pub use delete_thread::*;
+pub use get_message::*;
+pub use get_thread::*;
+pub use search_recipients::*;
+pub use send_message::*;
+
+use crate::error::{ApiError, Result};
+use crate::extract::Query;
+use http::StatusCode;
+use parlour_core::threads::ThreadRef;
+use parlour_types::{ErrorCode, UserId};
+
+/// Reads `thread`, `user` and `group`. The first given counts, in this order (contract §2.3).
+fn thread_ref(query: &mut Query) -> Option<Selector> {
+    let thread = query.id("thread").map(ThreadRef::Thread);
+    let user = query.id::<UserId>("user").map(ThreadRef::User);
+    let group = query.id::<UserId>("group").map(|_| Selector::Group);
+    thread.or(user).map(Selector::Thread).or(group)
+}
+
+/// What a request selects.
+enum Selector {
+    Thread(ThreadRef),
+    Group,
+}
+
+impl Selector {
+    /// The one-to-one thread selected.
+    fn thread(self) -> Result<ThreadRef> {
+        match self {
+            Self::Thread(thread) => Ok(thread),
+            Self::Group => Err(groups_are_off()),
+        }
+    }
+}
+
+/// Group conversations are a feature of the platform that is switched off here (contract §2.3, features off).
+fn groups_are_off() -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, ErrorCode::PermissionDenied, "Group conversations are switched off.")
+}

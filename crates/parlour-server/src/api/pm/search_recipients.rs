@@ -1,0 +1,34 @@
+use crate::api::PageBody;
+use crate::app::App;
+use crate::error::Result;
+use crate::extract::{CallerFrom, PageQuery, Query, page_query};
+use crate::links::ListUrl;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use parlour_core::directory;
+use parlour_types::view::User;
+
+/// Search a recipient
+///
+/// Whom the caller could write to: by a part of the username or real name in any case, among the caller's followers; among
+/// everybody for a caller with a role. An empty term finds nobody.
+#[utoipa::path(
+    get,
+    path = "/api/v2/pm/search/",
+    tag = "Private messages",
+    operation_id = "search_recipients",
+    params(("user" = Option<String>, Query, description = "The part of a name"), PageQuery),
+    responses((status = 200, description = "A page of users", body = PageBody<User>)),
+    security(("token" = [])),
+)]
+pub async fn search_recipients(State(app): State<App>, CallerFrom(caller): CallerFrom, url: ListUrl, mut query: Query) -> Result<Response> {
+    let window = page_query(&app, &mut query);
+    let term = query.text("user").unwrap_or_default();
+    query.finish()?;
+    let page = directory::search_users(&app.core, caller, &term, window).await?;
+    let more = window.offset.saturating_add(window.limit) < page.count;
+    let links = url.links(&[("user", term)], window, more, None);
+    let rows: Vec<_> = page.rows.iter().map(|card| &card.json).collect();
+    Ok(Json(PageBody::new(page.count, links, rows)).into_response())
+}

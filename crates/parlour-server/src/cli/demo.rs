@@ -1,0 +1,167 @@
+use super::Common;
+use super::serve::run;
+use crate::app::App;
+use clap::Args;
+use parlour_core::import::{OnRefusal, Record, import_batch};
+use parlour_core::messages::{SendRequest, send_message};
+use parlour_core::{Caller, Core, directory};
+use parlour_types::model::{Role, UserChange};
+use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+use std::time::Duration;
+
+/// Where the demo keeps its data.
+const DATA_DIR: &str = "./parlour-demo";
+
+/// How long the printed tokens are good for.
+const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
+
+/// The members: id, username, real name.
+const MEMBERS: [(i64, &str, &str); 12] = [
+    (1, "ann", "Ann Becker"),
+    (2, "bob", "Bob Okafor"),
+    (3, "carla", "Carla Rossi"),
+    (4, "deniz", "Deniz Aydın"),
+    (5, "emil", "Emil Novák"),
+    (6, "fatima", "Fatima Haddad"),
+    (7, "goran", "Goran Petrović"),
+    (8, "hanna", "Hanna Lindqvist"),
+    (9, "ines", "Inês Carvalho"),
+    (10, "jun", "Jun Tanaka"),
+    (11, "kofi", "Kofi Mensah"),
+    (12, "lena", "Lena Fischer"),
+];
+
+/// The threads: id, who began it, the other one, how many messages. The seed page's own example asks for thread 3.
+const THREADS: [(i64, i64, i64, usize); 8] = [
+    (3, 1, 2, 240),
+    (4, 3, 1, 64),
+    (5, 1, 4, 35),
+    (6, 5, 2, 41),
+    (7, 6, 7, 28),
+    (8, 8, 1, 12),
+    (9, 9, 10, 22),
+    (10, 11, 12, 57),
+];
+
+/// The first message's id; the next ones follow.
+const FIRST_MESSAGE: i64 = 1_001;
+
+/// What two gardeners say to each other, over and over.
+const LINES: [&str; 16] = [
+    "Are the seedlings out of the cold frame yet?",
+    "Since Sunday. The beans look happy, the basil does not.",
+    "Basil never does before June. Did you keep the paper pots?",
+    "A whole crate of them. Take as many as you like.",
+    "I'll bring back the wheelbarrow then, and the long hose.",
+    "The hose leaks at the tap end, there's a new washer in my shed.",
+    "Found it. Who has the key to the tool room this week?",
+    "Goran, until Friday. After that it hangs at the board again.",
+    "Could we move the compost turning to Saturday morning?",
+    "Fine with me. Nine o'clock, before it gets hot.",
+    "I asked the others: six people so far, and Lena brings coffee.",
+    "Then I'll bring bread & the <very> strong cheese.",
+    "Last time there was none left when I came back with the sieve!",
+    "That is what happens to people who fetch sieves.",
+    "The plot next to the fence is free now. Do you know somebody?",
+    "My neighbour asked. I'll send her to the open day on the 14th.",
+];
+
+/// Flags of `parlour demo`.
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Address and port to listen on.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Absolute address by which clients reach the server.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+}
+
+pub(super) fn demo(common: &Common, args: &DemoArgs) -> anyhow::Result<()> {
+    let own_folder = common.data_dir.is_none().then_some(DATA_DIR);
+    let flags = [
+        ("--listen", "server.listen", args.listen.as_deref()),
+        ("--public-url", "server.public_url", args.public_url.as_deref()),
+        ("demo", "storage.data_dir", own_folder),
+    ];
+    let config = common.layers(&flags)?.config()?;
+    run(config, async |app, address| {
+        populate(&app.core).await?;
+        introduce(app, address);
+        Ok(())
+    })
+}
+
+/// Fills an empty database with the community; one that has a member is left as it is.
+async fn populate(core: &Core) -> anyhow::Result<()> {
+    if directory::user_exists(core, user(1)).await? {
+        return Ok(());
+    }
+    import_batch(core, history(core.clock.now()), OnRefusal::Stop).await?;
+    // Something unread for the first look.
+    for (from, to, text) in [(2, 1, "One more thing: the watering list for August is up."), (3, 1, "Did you see the first tomato?")] {
+        let request = SendRequest { recipients: vec![user(to)], message: Some(text.into()), key: None };
+        send_message(core, Caller { user_id: user(from) }, request).await?;
+    }
+    Ok(())
+}
+
+fn history(now: Timestamp) -> Vec<Record> {
+    let mut records: Vec<Record> = MEMBERS
+        .iter()
+        .map(|(id, username, real_name)| {
+            let change = UserChange {
+                username: Some((*username).into()),
+                real_name: Some((*real_name).into()),
+                role: (*username == "lena").then_some(Some(Role::Moderator)),
+                community_badge: (*username == "lena").then_some(true),
+                ..UserChange::default()
+            };
+            Record::User { id: user(*id), change: Box::new(change) }
+        })
+        .collect();
+    for (follower, ..) in MEMBERS {
+        let others = MEMBERS.iter().filter(|(followed, ..)| *followed != follower);
+        records.extend(others.map(|(followed, ..)| Record::Follow { follower: user(follower), followed: user(*followed) }));
+    }
+    let mut next_message = FIRST_MESSAGE;
+    for (age, (id, creator, other, messages)) in THREADS.into_iter().enumerate() {
+        // Each thread ends a day earlier than the one before; its messages are seven minutes apart.
+        let end = now.plus_micros(-(age as i64 * 24 * 60 + 10) * MINUTE);
+        let at = |index: usize| end.plus_micros(-((messages - index) as i64) * 7 * MINUTE);
+        let thread = ThreadId::new(id).expect("the demo's thread ids are small");
+        records.push(Record::Thread { id: Some(thread), participants: [user(creator), user(other)], created_at: at(0) });
+        for index in 0..messages {
+            let (sender, receiver) = if index % 2 == 0 { (creator, other) } else { (other, creator) };
+            records.push(Record::Message {
+                id: MessageId::new(next_message),
+                ext_id: format!("demo-{next_message}"),
+                sender: user(sender),
+                receiver: user(receiver),
+                created_at: at(index),
+                text: LINES[(index + age) % LINES.len()].into(),
+            });
+            next_message += 1;
+        }
+    }
+    records
+}
+
+const MINUTE: i64 = 60_000_000;
+
+fn user(id: i64) -> UserId {
+    UserId::new(id).expect("the demo's user ids are small")
+}
+
+/// Prints where to look, with tokens, on standard output: this is what a demo is for.
+fn introduce(app: &App, address: &str) {
+    println!("Parlour demo: {} members, on {address}", MEMBERS.len());
+    println!("API documentation: {address}/docs/\n");
+    for (id, username, _) in &MEMBERS[..2] {
+        let token = app.auth.issue(user(*id), app.core.clock.now(), TOKEN_TTL);
+        println!("Get a thread, as {username} (member {id}):\n");
+        println!("curl -X GET '{address}/api/v2/pm/?thread=3' \\\n  -H 'Accept: application/json' \\\n  -H 'Authorization: Bearer {token}'\n");
+        println!("{username}'s token: {token}\n");
+    }
+    println!("Stop with Ctrl-C; the next start finds the same data.");
+}

@@ -1,0 +1,54 @@
+use super::Common;
+use crate::app::App;
+use crate::config::Config;
+use anyhow::Context as _;
+use clap::Args;
+use parlour_core::Clock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Flags of `parlour serve`.
+#[derive(Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Absolute address by which clients reach the server.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+}
+
+pub(super) fn serve(common: &Common, args: &ServeArgs) -> anyhow::Result<()> {
+    let flags =
+        [("--listen", "server.listen", args.listen.as_deref()), ("--public-url", "server.public_url", args.public_url.as_deref())];
+    let config = common.layers(&flags)?.config()?;
+    run(config, async |_, _| Ok(()))
+}
+
+/// Builds the application, listens, calls `ready` with the application and its own address, and serves until the process is told
+/// to stop.
+pub(super) fn run(config: Config, ready: impl AsyncFnOnce(&App, &str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    crate::telemetry::start(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listen = config.server.listen;
+        let app = crate::build(config, Clock::System)?;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let address = listener.local_addr()?;
+        let data_dir = app.config.storage.data_dir.display();
+        tracing::info!(%address, %data_dir, version = env!("CARGO_PKG_VERSION"), "listening");
+        ready(&app, &format!("http://{address}")).await?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping: no new connections, accepted requests end first");
+        };
+        crate::run(app, listener, stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}

@@ -1,0 +1,389 @@
+//! Four layers, merged key by key, each value remembering where it came from.
+
+use super::Config;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// A key of the configuration.
+pub struct Key {
+    /// `section.name`.
+    pub name: &'static str,
+    /// What it is for, for `parlour config example`.
+    pub doc: &'static str,
+    /// Whether its value is never printed and may come from a file named by `…_FILE`.
+    pub secret: bool,
+}
+
+const fn key(name: &'static str, doc: &'static str) -> Key {
+    Key { name, doc, secret: false }
+}
+
+const fn secret(name: &'static str, doc: &'static str) -> Key {
+    Key { name, doc, secret: true }
+}
+
+/// Every key there is, in the order of the example file.
+pub const KEYS: &[Key] = &[
+    key("server.listen", "Address and port to listen on. Also --listen."),
+    key("server.public_url", "Absolute address by which clients reach the server, with its path if it has one, such as \"https://example.org/chat\". Links in answers begin with it. Empty: taken from a trusted proxy's headers, else from the Host header. Also --public-url."),
+    key("server.trusted_proxies", "IP addresses of proxies whose X-Forwarded-Proto, -Host and -Prefix headers count when no public_url is set."),
+    key("server.cors_origins", "Origins of the browser apps that may call the API; \"*\" for any."),
+    key("server.header_timeout", "A connection that takes longer to send the head of a request is closed."),
+    key("server.request_timeout", "A body that takes longer to arrive is answered 408, an answer that takes longer 503."),
+    key("server.max_body", "A larger body is answered 413."),
+    key("server.max_header", "A larger head is answered 431. At least 8KiB."),
+    key("server.max_connections", "Connections served at once; further ones wait."),
+    key("server.shutdown_grace", "How long accepted requests may take to end when the server stops."),
+    key("storage.data_dir", "Folder of everything the server keeps: the database and the secrets it made itself. Also --data-dir."),
+    key("storage.database", "\"sqlite:PATH\"; empty for parlour.db in the data directory. Also --database."),
+    secret("auth.jwt_secret", "Shared secret of the tokens (HS256), at least 32 bytes. Empty: made once and kept in jwt.secret in the data directory."),
+    secret("auth.jwt_previous_secrets", "Secrets that still verify tokens while a new jwt_secret takes over."),
+    secret("auth.admin_key", "Key of the server-to-server API under /api/v2/admin/, at least 32 bytes. Empty: made once and kept in admin.key in the data directory."),
+    key("auth.provision", "What becomes of an unknown user with a good token: \"never\" answers 401, \"on_first_sight\" creates the user from the token's claims."),
+    key("messages.max_chars", "Characters of a message at the most."),
+    key("messages.max_recipients", "Recipients of one send at the most."),
+    key("messages.delete_window", "A message taken back within this time disappears; later its text is replaced. The official UI counts 60 s."),
+    key("messages.hidden_text", "What stands in place of the text of a message that was taken back later."),
+    key("paging.default_limit", "Rows of a page when the request names no limit."),
+    key("paging.max_limit", "Rows of a page at the most."),
+    key("cache.users", "Memory for rendered users."),
+    key("log.level", "trace, debug, info, warn or error, or a filter such as \"info,parlour_server=debug\". debug logs every request."),
+    key("log.format", "\"human\" or \"json\"."),
+];
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no such key.
+    #[error("{origin}: there is no setting {key:?}{}", nearest.as_ref().map(|near| format!("; did you mean {near:?}?")).unwrap_or_default())]
+    UnknownKey {
+        /// The key as written.
+        key: String,
+        /// Where it stands.
+        origin: String,
+        /// The real key most like it.
+        nearest: Option<String>,
+    },
+    /// A value cannot be used.
+    #[error("{}{key}: {why}", if origin.is_empty() { String::new() } else { format!("{origin}: ") })]
+    Value {
+        /// The key.
+        key: String,
+        /// Where the value stands.
+        origin: String,
+        /// What is wrong; never the value of a secret.
+        why: String,
+    },
+    /// A file cannot be read.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A value given by a flag.
+#[derive(Clone, Debug)]
+pub struct Flag {
+    /// The flag, as typed.
+    pub name: String,
+    /// The key that it sets.
+    pub key: String,
+    /// The value, as typed.
+    pub value: String,
+}
+
+/// The layers, from the weakest to the strongest.
+#[derive(Default)]
+pub struct Layers {
+    values: Table,
+    origins: BTreeMap<String, String>,
+}
+
+impl Layers {
+    /// Merges the file, the environment and the flags over the defaults.
+    ///
+    /// # Errors
+    /// The first key or value that cannot be used, with where it stands.
+    pub fn merge(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: &[Flag],
+    ) -> Result<Self, ConfigError> {
+        let mut layers = Self { values: defaults(), origins: BTreeMap::new() };
+        if let Some(path) = file {
+            layers.file(path)?;
+        }
+        let mut environment: Vec<_> = environment.into_iter().collect();
+        environment.sort();
+        for (name, value) in environment {
+            layers.variable(&name, value)?;
+        }
+        for flag in flags {
+            let key = find_key(&flag.key, &flag.name)?;
+            layers.set(key, typed(key, &flag.value, &flag.name)?, flag.name.clone());
+        }
+        Ok(layers)
+    }
+
+    /// The configuration that the layers make.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        // Section by section and key by key, so that an error can name the key and where its value came from.
+        for key in KEYS {
+            let mut probe = defaults();
+            if let (Some(place), Some(value)) = (place(&mut probe, key.name), get(&self.values, key.name)) {
+                *place = value.clone();
+            }
+            if let Err(error) = probe.try_into::<Config>() {
+                let why = if key.secret { "is not valid".into() } else { error.message().to_owned() };
+                return Err(ConfigError::Value { key: key.name.into(), origin: self.origin(key.name).into(), why });
+            }
+        }
+        let config: Config = self.values.clone().try_into().map_err(|error: toml::de::Error| ConfigError::Value {
+            key: "configuration".into(),
+            origin: String::new(),
+            why: error.message().to_owned(),
+        })?;
+        config.check().map_err(|error| match error {
+            ConfigError::Value { key, why, .. } => ConfigError::Value { origin: self.origin(&key).into(), key, why },
+            other => other,
+        })?;
+        Ok(config)
+    }
+
+    /// Where the value of `key` came from.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> &str {
+        self.origins.get(key).map_or("default", String::as_str)
+    }
+
+    /// The merged configuration as TOML, each key with its origin, secrets masked.
+    #[must_use]
+    pub fn print(&self) -> String {
+        write_sections(|key| {
+            let value = get(&self.values, key.name).map(|value| mask(key, value)).unwrap_or_default();
+            format!("{} = {value}  # {}\n", leaf(key.name), self.origin(key.name))
+        })
+    }
+
+    fn set(&mut self, key: &Key, value: Value, origin: String) {
+        if let Some(place) = place(&mut self.values, key.name) {
+            *place = value;
+        }
+        self.origins.insert(key.name.into(), origin);
+    }
+
+    fn file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let failed = |why: String| ConfigError::File { path: path.to_owned(), why };
+        let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            // The driver's own words would quote the line, secrets and all.
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            failed(format!("line {line} is not valid TOML: {}", error.message()))
+        })?;
+        let origin = path.display().to_string();
+        for (section, keys) in table {
+            let Value::Table(keys) = keys else { return Err(unknown(&section, &origin)) };
+            for (name, value) in keys {
+                let key = find_key(&format!("{section}.{name}"), &origin)?;
+                self.set(key, value, origin.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn variable(&mut self, name: &str, value: String) -> Result<(), ConfigError> {
+        let Some(rest) = name.strip_prefix(PREFIX) else { return Ok(()) };
+        if rest == "CONFIG" {
+            return Ok(());
+        }
+        if let Some(key) = KEYS.iter().find(|key| variable_name(key.name) == name) {
+            self.set(key, typed(key, &value, name)?, name.to_owned());
+            return Ok(());
+        }
+        let from_file = KEYS.iter().find(|key| key.secret && name == format!("{}_FILE", variable_name(key.name)));
+        let Some(key) = from_file else {
+            let names: Vec<String> = KEYS.iter().map(|key| variable_name(key.name)).collect();
+            return Err(ConfigError::UnknownKey { key: name.into(), origin: "environment".into(), nearest: nearest(name, &names) });
+        };
+        let path = PathBuf::from(value);
+        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, why: error.to_string() })?;
+        let lines = text.trim_end_matches(['\r', '\n']);
+        let value = match get(&defaults(), key.name) {
+            Some(Value::Array(_)) => Value::Array(lines.lines().map(|line| Value::String(line.into())).collect()),
+            _ => Value::String(lines.into()),
+        };
+        self.set(key, value, name.to_owned());
+        Ok(())
+    }
+}
+
+const PREFIX: &str = "PARLOUR_";
+
+/// The environment variable of a key: `PARLOUR_SERVER_LISTEN` for `server.listen`.
+fn variable_name(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())
+}
+
+fn defaults() -> Table {
+    Table::try_from(Config::default()).expect("the defaults are plain values")
+}
+
+fn get<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let (section, name) = key.split_once('.')?;
+    table.get(section)?.get(name)
+}
+
+fn place<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
+    let (section, name) = key.split_once('.')?;
+    table.get_mut(section)?.get_mut(name)
+}
+
+fn leaf(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(_, name)| name)
+}
+
+fn find_key(name: &str, origin: &str) -> Result<&'static Key, ConfigError> {
+    KEYS.iter().find(|key| key.name == name).ok_or_else(|| unknown(name, origin))
+}
+
+fn unknown(name: &str, origin: &str) -> ConfigError {
+    let names: Vec<String> = KEYS.iter().map(|key| key.name.to_owned()).collect();
+    ConfigError::UnknownKey { key: name.into(), origin: origin.into(), nearest: nearest(name, &names) }
+}
+
+fn nearest(name: &str, names: &[String]) -> Option<String> {
+    let likeness = |candidate: &String| strsim::jaro_winkler(name, candidate);
+    names.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other))).cloned()
+}
+
+/// A text from the environment or a flag, in the type of the key's default.
+fn typed(key: &Key, text: &str, origin: &str) -> Result<Value, ConfigError> {
+    let wrong = |why: &str| ConfigError::Value { key: key.name.into(), origin: origin.into(), why: why.into() };
+    match get(&defaults(), key.name) {
+        Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_| wrong("must be a whole number")),
+        Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_| wrong("must be true or false")),
+        Some(Value::Array(_)) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.into())).collect()))
+        }
+        _ => Ok(Value::String(text.into())),
+    }
+}
+
+fn mask(key: &Key, value: &Value) -> String {
+    match value {
+        Value::String(text) if key.secret && !text.is_empty() => "\"***\"".into(),
+        Value::Array(items) if key.secret && !items.is_empty() => format!("[{}]", vec!["\"***\""; items.len()].join(", ")),
+        other => other.to_string(),
+    }
+}
+
+fn write_sections(mut line: impl FnMut(&Key) -> String) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for key in KEYS {
+        let (of, _) = key.name.split_once('.').unwrap_or((key.name, ""));
+        if of != section {
+            let gap = if section.is_empty() { "" } else { "\n" };
+            let _ = write!(text, "{gap}[{of}]\n");
+            section = of;
+        }
+        text.push_str(&line(key));
+    }
+    text
+}
+
+/// The example file: every key with its default, each explained.
+#[must_use]
+pub fn example() -> String {
+    let head = "# Parlour's configuration. Everything here is optional and shows its default.\n\
+                # Stronger than this file: the environment (PARLOUR_SERVER_LISTEN for server.listen; PARLOUR_AUTH_JWT_SECRET_FILE\n\
+                # reads a secret from a file), then flags (--listen, --set server.listen=...).\n\
+                # Made by `parlour config example`.\n\n";
+    let body = write_sections(|key| {
+        let value = get(&defaults(), key.name).map(ToString::to_string).unwrap_or_default();
+        let variable = variable_name(key.name);
+        let file = if key.secret { format!(", {variable}_FILE") } else { String::new() };
+        format!("# {}\n# {variable}{file}\n#{} = {value}\n", key.doc, leaf(key.name))
+    });
+    format!("{head}{body}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merge(file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("parlour.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let flags: Vec<Flag> =
+            flags.iter().map(|(key, value)| Flag { name: "--set".into(), key: (*key).into(), value: (*value).into() }).collect();
+        Layers::merge(Some(&path), environment, &flags)?.config()
+    }
+
+    #[test]
+    fn every_key_is_explained_and_every_explanation_has_a_key() {
+        let defaults = defaults();
+        let mut real: Vec<String> = defaults
+            .iter()
+            .flat_map(|(section, keys)| keys.as_table().unwrap().keys().map(move |name| format!("{section}.{name}")))
+            .collect();
+        let mut explained: Vec<String> = KEYS.iter().map(|key| key.name.to_owned()).collect();
+        real.sort();
+        explained.sort();
+        assert_eq!(real, explained);
+    }
+
+    #[test]
+    fn each_layer_beats_the_one_below() {
+        let file = "[server]\nlisten = \"127.0.0.1:1\"\nmax_body = \"2MiB\"\n[paging]\nmax_limit = 50\n";
+        let config = merge(file, &[("PARLOUR_SERVER_LISTEN", "127.0.0.1:2"), ("PARLOUR_PAGING_MAX_LIMIT", "60")], &[("server.listen", "127.0.0.1:3")]).unwrap();
+        assert_eq!(config.server.listen.port(), 3);
+        assert_eq!(config.paging.max_limit, 60);
+        assert_eq!(config.server.max_body, crate::config::ByteSize::mib(2));
+        assert_eq!(config.paging.default_limit, 20);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_the_nearest_real_one() {
+        let error = merge("[server]\nlisen = \"x\"\n", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("server.lisen") && error.contains("server.listen"), "{error}");
+        let error = merge("", &[("PARLOUR_SERVER_LISTN", "x")], &[]).unwrap_err().to_string();
+        assert!(error.contains("PARLOUR_SERVER_LISTN") && error.contains("PARLOUR_SERVER_LISTEN"), "{error}");
+        let error = merge("", &[], &[("loglevel", "x")]).unwrap_err().to_string();
+        assert!(error.contains("loglevel") && error.contains("log.level"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_key_and_where_it_stands() {
+        let error = merge("", &[("PARLOUR_SERVER_HEADER_TIMEOUT", "soon")], &[]).unwrap_err().to_string();
+        assert!(error.contains("PARLOUR_SERVER_HEADER_TIMEOUT") && error.contains("30s"), "{error}");
+        let error = merge("", &[], &[("paging.max_limit", "many")]).unwrap_err().to_string();
+        assert!(error.contains("paging.max_limit") && error.contains("whole number"), "{error}");
+    }
+
+    #[test]
+    fn secrets_come_from_files_and_are_never_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+        let environment = [("PARLOUR_AUTH_JWT_SECRET_FILE".to_owned(), path.display().to_string())];
+        let layers = Layers::merge(None, environment, &[]).unwrap();
+        let config = layers.config().unwrap();
+        assert_eq!(config.auth.jwt_secret.expose(), "0123456789abcdef0123456789abcdef");
+        assert!(!layers.print().contains("0123456789abcdef"));
+        assert!(!format!("{config:?}").contains("0123456789abcdef"));
+        let error = merge("[auth]\njwt_secret = \"short\"\n", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("auth.jwt_secret") && error.contains("32 bytes") && !error.contains("short\""), "{error}");
+    }
+}

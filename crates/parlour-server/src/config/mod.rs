@@ -1,0 +1,253 @@
+//! Configuration: defaults < TOML file < environment `PARLOUR_…` < flags. Read once at start.
+
+mod layers;
+mod values;
+
+pub use layers::{ConfigError, Flag, KEYS, Key, Layers, example};
+pub use values::{ByteSize, Duration, Secret};
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Everything that can be configured.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Connections and addresses.
+    pub server: Server,
+    /// Files.
+    pub storage: Storage,
+    /// Tokens.
+    pub auth: Auth,
+    /// Messages.
+    pub messages: Messages,
+    /// Lists.
+    pub paging: Paging,
+    /// Memory.
+    pub cache: Cache,
+    /// Logs.
+    pub log: Log,
+}
+
+/// Connections and addresses.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Absolute address by which clients reach the server; empty to take it from the request.
+    pub public_url: String,
+    /// Proxies whose forwarding headers count.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Origins of browser apps; `*` for any.
+    pub cors_origins: Vec<String>,
+    /// Time for the head of a request.
+    pub header_timeout: Duration,
+    /// Time for the rest of it.
+    pub request_timeout: Duration,
+    /// Size of a body.
+    pub max_body: ByteSize,
+    /// Size of a head.
+    pub max_header: ByteSize,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Time for accepted requests when the server stops.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            trusted_proxies: Vec::new(),
+            cors_origins: vec!["*".into()],
+            header_timeout: Duration::seconds(10),
+            request_timeout: Duration::seconds(30),
+            max_body: ByteSize::mib(1),
+            max_header: ByteSize::kib(64),
+            max_connections: 10_000,
+            shutdown_grace: Duration::seconds(30),
+        }
+    }
+}
+
+/// Files.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// The folder of everything the server keeps.
+    pub data_dir: PathBuf,
+    /// `sqlite:PATH`; empty for `parlour.db` in the data directory.
+    pub database: String,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { data_dir: "./parlour-data".into(), database: String::new() }
+    }
+}
+
+/// Tokens.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Signs and verifies.
+    pub jwt_secret: Secret,
+    /// Only verify.
+    pub jwt_previous_secrets: Vec<Secret>,
+    /// Opens the server-to-server API.
+    pub admin_key: Secret,
+    /// What becomes of an unknown user with a good token.
+    pub provision: ProvisionMode,
+}
+
+/// What becomes of an unknown user with a good token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProvisionMode {
+    /// 401.
+    #[default]
+    Never,
+    /// The user is created from the claims.
+    OnFirstSight,
+}
+
+/// Messages.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Messages {
+    /// Characters at the most.
+    pub max_chars: usize,
+    /// Recipients of one send at the most.
+    pub max_recipients: usize,
+    /// Younger messages are deleted, older ones hidden.
+    pub delete_window: Duration,
+    /// What a hidden message shows.
+    pub hidden_text: String,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        let rules = parlour_core::Rules::default();
+        Self {
+            max_chars: rules.max_message_chars,
+            max_recipients: rules.max_recipients,
+            delete_window: Duration::seconds(60),
+            hidden_text: rules.hidden_text,
+        }
+    }
+}
+
+/// Lists.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Paging {
+    /// Rows of a page when none are asked for.
+    pub default_limit: u32,
+    /// Rows of a page at the most.
+    pub max_limit: u32,
+}
+
+impl Default for Paging {
+    fn default() -> Self {
+        Self { default_limit: 20, max_limit: 100 }
+    }
+}
+
+/// Memory.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// Rendered users.
+    pub users: ByteSize,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { users: ByteSize::mib(32) }
+    }
+}
+
+/// Logs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// What is logged.
+    pub level: String,
+    /// How.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into(), format: LogFormat::Human }
+    }
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// What is wrong with values that are well formed one by one.
+    ///
+    /// # Errors
+    /// The key, and what is wrong with it.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, why: &str| Err(ConfigError::Value { key: key.into(), origin: String::new(), why: why.into() });
+        let url = &self.server.public_url;
+        if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
+            return wrong("server.public_url", "must begin with http:// or https://");
+        }
+        if self.paging.default_limit == 0 || self.paging.default_limit > self.paging.max_limit {
+            return wrong("paging.default_limit", "must be from 1 to paging.max_limit");
+        }
+        if self.messages.max_chars == 0 || self.messages.max_chars > 1_000_000 {
+            return wrong("messages.max_chars", "must be from 1 to 1000000");
+        }
+        if self.messages.max_recipients == 0 {
+            return wrong("messages.max_recipients", "must be at least 1");
+        }
+        if self.server.max_connections == 0 {
+            return wrong("server.max_connections", "must be at least 1");
+        }
+        if self.server.max_header.as_usize() < 8 * 1024 {
+            return wrong("server.max_header", "must be at least 8KiB");
+        }
+        let short = |secret: &Secret| !secret.is_empty() && secret.expose().len() < crate::auth::MIN_SECRET_BYTES;
+        if short(&self.auth.jwt_secret) {
+            return wrong("auth.jwt_secret", "must have at least 32 bytes");
+        }
+        if self.auth.jwt_previous_secrets.iter().any(short) {
+            return wrong("auth.jwt_previous_secrets", "must have at least 32 bytes each");
+        }
+        if short(&self.auth.admin_key) {
+            return wrong("auth.admin_key", "must have at least 32 bytes");
+        }
+        Ok(())
+    }
+
+    /// The numbers of the community.
+    #[must_use]
+    pub fn rules(&self) -> parlour_core::Rules {
+        parlour_core::Rules {
+            max_message_chars: self.messages.max_chars,
+            max_recipients: self.messages.max_recipients,
+            delete_window_micros: i64::try_from(self.messages.delete_window.get().as_micros()).unwrap_or(i64::MAX),
+            hidden_text: self.messages.hidden_text.clone(),
+            default_limit: i64::from(self.paging.default_limit),
+            max_limit: i64::from(self.paging.max_limit),
+            user_cache_bytes: self.cache.users.as_u64(),
+            ..parlour_core::Rules::default()
+        }
+    }
+}

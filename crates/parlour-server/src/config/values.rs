@@ -1,0 +1,103 @@
+//! Values with a text form of their own.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// A span of time, written as `30s` or `1h 30m`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Duration(std::time::Duration);
+
+impl Duration {
+    /// From whole seconds.
+    #[must_use]
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(std::time::Duration::from_secs(seconds))
+    }
+
+    /// The span.
+    #[must_use]
+    pub const fn get(self) -> std::time::Duration {
+        self.0
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text).map(Self).map_err(|_| serde::de::Error::custom("must be a duration such as 30s or 5m"))
+    }
+}
+
+/// A number of bytes, written as `20MiB`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ByteSize(bytesize::ByteSize);
+
+impl ByteSize {
+    /// From KiB.
+    #[must_use]
+    pub const fn kib(kib: u64) -> Self {
+        Self(bytesize::ByteSize::kib(kib))
+    }
+
+    /// From MiB.
+    #[must_use]
+    pub const fn mib(mib: u64) -> Self {
+        Self(bytesize::ByteSize::mib(mib))
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0.as_u64()
+    }
+
+    /// The number, for memory.
+    #[must_use]
+    pub fn as_usize(self) -> usize {
+        usize::try_from(self.0.as_u64()).unwrap_or(usize::MAX)
+    }
+}
+
+/// A text that no log, no debug output and no printed configuration shows.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether none is given.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "" } else { "***" })
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.0.is_empty() { "" } else { "***" })
+    }
+}

@@ -1,0 +1,271 @@
+use super::form::decode_pairs;
+use super::query::parse_int;
+use crate::app::App;
+use crate::error::{ApiError, Result};
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use parlour_core::FieldProblem;
+use parlour_types::ErrorCode;
+use parlour_types::id::MAX_ID;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+
+/// A body of named fields in any of three content types: JSON, urlencoded, multipart (contract §1.1). It is read field by field;
+/// problems are gathered, and [`Body::finish`] reports them all.
+pub struct Body {
+    fields: Vec<(String, Given)>,
+    problems: Vec<FieldProblem>,
+}
+
+/// A field's value: typed in JSON, text in forms.
+enum Given {
+    Json(Value),
+    Text(String),
+}
+
+impl Body {
+    /// The text given for `name`; `null` counts as absent.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        match self.take_one(name)? {
+            Given::Text(text) | Given::Json(Value::String(text)) => Some(text),
+            Given::Json(Value::Null) => None,
+            Given::Json(_) => {
+                self.problem(name, ErrorCode::Invalid, "Not a valid string.");
+                None
+            }
+        }
+    }
+
+    /// The whole number given for `name`, from `min` to `max`; `null` and empty count as absent.
+    pub fn int(&mut self, name: &'static str, (min, max): (i64, i64)) -> Option<i64> {
+        let given = self.take_one(name)?;
+        match self.to_int(name, given, min)? {
+            value if value <= max => Some(value),
+            _ => {
+                self.problem(name, ErrorCode::OutOfRange, format!("Must be an integer from {min} to {max}."));
+                None
+            }
+        }
+    }
+
+    /// The ids given for `name`: one number, an array, a form's repeated keys, `name[]`, `name[0]`, or a JSON array as text
+    /// (contract §2.5).
+    pub fn ids<T: TryFrom<i64>>(&mut self, name: &'static str) -> Vec<T> {
+        let given: Vec<Given> = {
+            let indexed = |key: &str| {
+                let inside = key.strip_prefix(name).and_then(|rest| rest.strip_prefix('[')).and_then(|rest| rest.strip_suffix(']'));
+                inside.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
+            };
+            let (matching, rest) = std::mem::take(&mut self.fields).into_iter().partition(|(key, _)| key == name || indexed(key));
+            self.fields = rest;
+            let matching: Vec<(String, Given)> = matching;
+            matching.into_iter().map(|(_, given)| given).collect()
+        };
+        let mut values = Vec::new();
+        for given in given {
+            match given {
+                Given::Json(Value::Array(items)) => values.extend(items.into_iter().map(Given::Json)),
+                Given::Json(Value::Null) => {}
+                Given::Text(text) if text.is_empty() => {}
+                Given::Text(text) if text.trim_start().starts_with('[') => match serde_json::from_str::<Vec<Value>>(&text) {
+                    Ok(items) => values.extend(items.into_iter().map(Given::Json)),
+                    Err(_) => self.problem(name, ErrorCode::Invalid, "Not a valid list of integers."),
+                },
+                other => values.push(other),
+            }
+        }
+        values.into_iter().filter_map(|given| self.to_int(name, given, 1).and_then(|value| T::try_from(value).ok())).collect()
+    }
+
+    /// The id given for `name`; `null` and empty count as absent.
+    pub fn id<T: TryFrom<i64>>(&mut self, name: &'static str) -> Option<T> {
+        self.int(name, (1, MAX_ID)).and_then(|value| T::try_from(value).ok())
+    }
+
+    /// Notes a problem with `name`, unless one is noted already.
+    pub fn problem(&mut self, name: &'static str, code: ErrorCode, message: impl Into<Cow<'static, str>>) {
+        if !self.problems.iter().any(|problem| problem.field == name) {
+            self.problems.push(FieldProblem::new(name, code, message));
+        }
+    }
+
+    /// # Errors
+    /// Every problem met so far.
+    pub fn finish(self) -> Result<()> {
+        if self.problems.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.problems)) }
+    }
+
+    fn take_one(&mut self, name: &'static str) -> Option<Given> {
+        let at = self.fields.iter().position(|(key, _)| key == name)?;
+        let (_, given) = self.fields.swap_remove(at);
+        if self.fields.iter().any(|(key, _)| key == name) {
+            self.problem(name, ErrorCode::Repeated, "Give this field once.");
+            return None;
+        }
+        Some(given)
+    }
+
+    fn to_int(&mut self, name: &'static str, given: Given, min: i64) -> Option<i64> {
+        let parsed = match &given {
+            Given::Json(Value::Null) => return None,
+            Given::Text(text) | Given::Json(Value::String(text)) if text.is_empty() => return None,
+            Given::Text(text) | Given::Json(Value::String(text)) => parse_int(text, min),
+            Given::Json(Value::Number(number)) => parse_int(&number.to_string(), min),
+            Given::Json(_) => Err((ErrorCode::Invalid, "A valid integer is required.".into())),
+        };
+        parsed.map_err(|(code, message)| self.problem(name, code, message)).ok()
+    }
+}
+
+/// Reads the whole body, up to the configured size and within the configured time.
+///
+/// # Errors
+/// 413 when it is larger, 408 when it is slower, 400 when the connection breaks off.
+pub async fn read_whole(request: Request, app: &App) -> Result<Bytes> {
+    let limit = app.config.server.max_body.as_usize();
+    let reading = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(app.config.server.request_timeout.get(), reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            let message = format!("The body is larger than {limit} bytes.");
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge, message))
+        }
+        Ok(Err(_)) => Err(parse_error("The body broke off.")),
+        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::TimedOut, "The body took too long.")),
+    }
+}
+
+fn parse_error(message: impl Into<Cow<'static, str>>) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ParseError, message)
+}
+
+impl FromRequest<App> for Body {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let content_type = content_type(request.headers())?;
+        let bytes = read_whole(request, app).await?;
+        let mut problems = Vec::new();
+        let fields = match content_type {
+            _ if bytes.is_empty() => Vec::new(),
+            Some(ContentType::Json) => parse_json(&bytes)?,
+            Some(ContentType::Urlencoded) => {
+                let pairs = decode_pairs(&bytes, &mut problems);
+                pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()
+            }
+            Some(ContentType::Multipart { boundary }) => parse_multipart(bytes, boundary, &mut problems).await?,
+            None => return Err(unsupported()),
+        };
+        Ok(Self { fields, problems })
+    }
+}
+
+enum ContentType {
+    Json,
+    Urlencoded,
+    Multipart { boundary: String },
+}
+
+fn unsupported() -> ApiError {
+    let message = "Send application/json, application/x-www-form-urlencoded or multipart/form-data.";
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::UnsupportedMediaType, message)
+}
+
+/// The content type declared; `None` when there is none, which is right for an empty body only.
+fn content_type(headers: &HeaderMap) -> Result<Option<ContentType>> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| unsupported())?;
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => Ok(Some(ContentType::Json)),
+        "application/x-www-form-urlencoded" => Ok(Some(ContentType::Urlencoded)),
+        "multipart/form-data" => match multer::parse_boundary(text) {
+            Ok(boundary) => Ok(Some(ContentType::Multipart { boundary })),
+            Err(_) => Err(parse_error("The multipart body names no boundary.")),
+        },
+        _ => Err(unsupported()),
+    }
+}
+
+/// Parses a JSON object. A key given twice, and a value that is no JSON, are reported under the key's name.
+fn parse_json(bytes: &[u8]) -> Result<Vec<(String, Given)>> {
+    let at = RefCell::new(None);
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let fields = Object { at: &at }
+        .deserialize(&mut deserializer)
+        .and_then(|fields| {
+            *at.borrow_mut() = None;
+            deserializer.end().map(|()| fields)
+        })
+        .map_err(|error| {
+            // serde_json's own words may quote the body; only the place is passed on.
+            let place = format!("line {} column {}", error.line(), error.column());
+            match at.take() {
+                Some(Broken::Repeated(key)) => ApiError::field(key, ErrorCode::Repeated, "Give this key once."),
+                Some(Broken::Value(key)) => {
+                    ApiError::field(key, ErrorCode::ParseError, format!("Not valid JSON in UTF-8, at {place}."))
+                }
+                None => parse_error(format!("The body is not one JSON object, at {place}.")),
+            }
+        })?;
+    Ok(fields.into_iter().map(|(key, value)| (key, Given::Json(value))).collect())
+}
+
+enum Broken {
+    Repeated(String),
+    Value(String),
+}
+
+/// Reads an object and remembers the key at which it broke.
+struct Object<'a> {
+    at: &'a RefCell<Option<Broken>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = Vec<(String, Value)>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Vec<(String, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields: Vec<(String, Value)> = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if fields.iter().any(|(known, _)| *known == key) {
+                *self.at.borrow_mut() = Some(Broken::Repeated(key));
+                return Err(serde::de::Error::custom("repeated key"));
+            }
+            *self.at.borrow_mut() = Some(Broken::Value(key.clone()));
+            let value = map.next_value()?;
+            *self.at.borrow_mut() = None;
+            fields.push((key, value));
+        }
+        Ok(fields)
+    }
+}
+
+async fn parse_multipart(bytes: Bytes, boundary: String, problems: &mut Vec<FieldProblem>) -> Result<Vec<(String, Given)>> {
+    let broken = |_| parse_error("The multipart body is broken.");
+    let mut parts = multer::Multipart::with_reader(&bytes[..], boundary);
+    let mut fields = Vec::new();
+    while let Some(part) = parts.next_field().await.map_err(broken)? {
+        let name = part.name().unwrap_or_default().to_owned();
+        let value = part.bytes().await.map_err(broken)?;
+        match String::from_utf8(value.to_vec()) {
+            Ok(value) => fields.push((name, Given::Text(value))),
+            Err(_) => problems.push(FieldProblem::new(name, ErrorCode::Invalid, "Must be valid UTF-8.")),
+        }
+    }
+    Ok(fields)
+}

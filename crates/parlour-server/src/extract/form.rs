@@ -1,0 +1,26 @@
+//! `application/x-www-form-urlencoded`, as it stands in query strings and bodies.
+
+use parlour_core::FieldProblem;
+use parlour_types::ErrorCode;
+use percent_encoding::percent_decode;
+
+/// Decodes `a=b&c=d`. A pair that is not UTF-8 is left out and noted in `problems` under its name.
+pub(super) fn decode_pairs(encoded: &[u8], problems: &mut Vec<FieldProblem>) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let name = decode(&pair[..equals]);
+        let value = decode(pair.get(equals + 1..).unwrap_or_default());
+        let printable = String::from_utf8_lossy(&name).into_owned();
+        match (String::from_utf8(name), String::from_utf8(value)) {
+            (Ok(name), Ok(value)) => pairs.push((name, value)),
+            _ => problems.push(FieldProblem::new(printable, ErrorCode::Invalid, "Must be valid UTF-8.")),
+        }
+    }
+    pairs
+}
+
+fn decode(part: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decode(&spaced).collect()
+}

@@ -1,0 +1,18 @@
+//! From a request to proven, typed values: credentials, query, path, body and idempotency key.
+
+mod admin;
+mod caller;
+mod fields;
+mod form;
+mod idempotency;
+mod page;
+mod path;
+mod query;
+
+pub use admin::AdminKey;
+pub use caller::CallerFrom;
+pub use fields::{Body, read_whole};
+pub use idempotency::Idempotency;
+pub use page::{PageQuery, page_query};
+pub use path::PathId;
+pub use query::Query;

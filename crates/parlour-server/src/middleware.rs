@@ -1,0 +1,139 @@
+//! What happens to every request: its address is brought into one form, it gets an id and a time limit; its answer gets the headers
+//! that all answers have, and a line in the log. Inside the router: [`cors`] first, then a net for handlers that panic.
+
+use crate::app::App;
+use crate::error::{ApiError, InternalReason};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::MatchedPath;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
+use parlour_types::ErrorCode;
+use std::any::Any;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tower::ServiceExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// The header that names a request in answers and logs.
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Lets browser apps of the configured origins call the API (contract §1.1, CORS).
+pub fn cors(origins: &[String]) -> CorsLayer {
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok()))
+    };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::CONTENT_RANGE,
+            header::ACCEPT,
+            HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers([REQUEST_ID.clone(), header::RETRY_AFTER, HeaderName::from_static("idempotency-replayed")])
+        .max_age(Duration::from_secs(3600))
+}
+
+/// Turns a panic of a handler into a 500 and notes which route an answer came from.
+pub fn with_net(router: Router) -> Router {
+    let note_route = async |route: MatchedPath, request: axum::extract::Request, next: Next| {
+        let mut response = next.run(request).await;
+        response.extensions_mut().insert(route);
+        response
+    };
+    router
+        .route_layer(axum::middleware::from_fn(note_route))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| ApiError::fault("a handler panicked").into_response()))
+}
+
+/// Answers one request.
+pub async fn answer(app: &App, router: Router, mut request: Request<Body>) -> Response {
+    let started = Instant::now();
+    let id = next_request_id();
+    normalize(&mut request, app.public_url.path_prefix());
+    let method = request.method().clone();
+    let limit = app.config.server.request_timeout.get();
+    // A body that is slow on purpose is answered by its reader within the same limit; a second one leaves room for that.
+    let outcome = tokio::time::timeout(limit + Duration::from_secs(1), router.oneshot(request)).await;
+    let mut response = match outcome {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            let mut error = ApiError::unavailable("the answer took too long");
+            error.set_code(ErrorCode::TimedOut);
+            error.into_response()
+        }
+    };
+    finish(&mut response, &id);
+    log(&response, &method, &id, started.elapsed());
+    response
+}
+
+/// Brings an address into the form of the routes: without the public address's own path, without doubled slashes, and below `/api/`
+/// with a final slash (contract §1.1, §8 no. 40). No redirect, which would lose bodies.
+fn normalize(request: &mut Request<Body>, prefix: &str) {
+    let path = request.uri().path();
+    let path = path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let mut clean = String::with_capacity(path.len() + 1);
+    for character in path.chars() {
+        if character != '/' || !clean.ends_with('/') {
+            clean.push(character);
+        }
+    }
+    if clean.starts_with("/api/") && !clean.ends_with('/') && !clean.ends_with(".json") {
+        clean.push('/');
+    }
+    if clean == request.uri().path() {
+        return;
+    }
+    let target = match request.uri().query() {
+        Some(query) => format!("{clean}?{query}"),
+        None => clean,
+    };
+    if let Ok(target) = PathAndQuery::try_from(target) {
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(target);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+}
+
+fn finish(response: &mut Response, id: &HeaderValue) {
+    let headers = response.headers_mut();
+    headers.insert(&REQUEST_ID, id.clone());
+    // What one member may see must never come out of a cache to another.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
+    headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// The route, never the address itself: an address may carry what somebody searched for.
+fn log(response: &Response, method: &Method, id: &HeaderValue, took: Duration) {
+    let status = response.status().as_u16();
+    let route = response.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
+    let id = id.to_str().unwrap_or_default();
+    let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    match response.extensions().get::<InternalReason>() {
+        Some(InternalReason(reason)) => {
+            tracing::error!(request_id = id, %method, route, status, duration_us, reason, "request failed");
+        }
+        None => tracing::debug!(request_id = id, %method, route, status, duration_us, "request"),
+    }
+}
+
+/// A number that no other request of this process has, behind one that no other process has.
+fn next_request_id() -> HeaderValue {
+    static PROCESS: std::sync::LazyLock<u32> = std::sync::LazyLock::new(|| getrandom::u32().unwrap_or_default());
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let text = format!("{:08x}{:08x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}

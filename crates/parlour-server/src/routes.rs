@@ -1,0 +1,57 @@
+//! Every address on one page, grouped by who calls.
+
+use crate::api::{admin, docs, health, jwt, pm, user};
+use crate::app::App;
+use crate::error::ApiError;
+use axum::Router;
+use axum::routing::get;
+use http::StatusCode;
+use parlour_types::ErrorCode;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes that the OpenAPI document describes, together with that description.
+pub fn documented() -> (Router<App>, OpenApi) {
+    OpenApiRouter::new()
+        // Members: /api/v2/pm/…
+        .routes(routes!(pm::get_thread, pm::send_message, pm::delete_thread)) // GET POST DELETE /pm/
+        .routes(routes!(pm::search_recipients)) // GET /pm/search/
+        .routes(routes!(pm::get_message, pm::delete_message)) // GET DELETE /pm/{id}/
+        // Members: /api/v2/user/…
+        .routes(routes!(user::get_me)) // GET /user/me/
+        .routes(routes!(user::list_hidden_ids)) // GET /user/hidden_users_id/
+        .routes(routes!(user::get_user)) // GET /user/{id}/
+        .routes(routes!(user::get_settings, user::change_settings)) // GET PATCH /user/{id}/settings/
+        .routes(routes!(user::toggle_follow)) // POST /user/{id}/follow/
+        .routes(routes!(user::is_followed)) // GET /user/{id}/is_followed/
+        .routes(routes!(user::is_follower)) // GET /user/{id}/is_follower/
+        .routes(routes!(user::list_followers)) // GET /user/{id}/followers/
+        .routes(routes!(user::list_followings)) // GET /user/{id}/followings/
+        .routes(routes!(user::toggle_hide)) // POST /user/{id}/hide/
+        .routes(routes!(user::is_hidden)) // GET /user/{id}/is_hidden/
+        // The community's backend: /api/v2/admin/…
+        .routes(routes!(admin::upsert_users)) // POST /admin/users/
+        .routes(routes!(admin::upsert_follows)) // POST /admin/follows/
+        // Everybody
+        .routes(routes!(jwt::verify_token)) // POST /api/v2/jwt/verify_token/
+        .routes(routes!(docs::get_openapi)) // GET /api/v2/openapi.json
+        .routes(routes!(health::healthz)) // GET /healthz
+        .routes(routes!(health::readyz)) // GET /readyz
+        .split_for_parts()
+}
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    documented()
+        .0
+        .route("/docs", get(docs::redirect_to_docs))
+        .route("/docs/", get(docs::docs_index))
+        .route("/docs/{file}", get(docs::docs_file))
+        .fallback(async || ApiError::not_found())
+        .method_not_allowed_fallback(async || {
+            let message = "The method is not supported at this address.";
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, message)
+        })
+        .with_state(app)
+}
