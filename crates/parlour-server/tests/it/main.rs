@@ -1,0 +1,13 @@
+//! The server from outside, over real HTTP: one module a subject.
+
+mod access_matrix;
+mod appendix_b;
+mod auth;
+mod bad_input;
+mod cli;
+mod directory;
+mod http;
+mod idempotency;
+mod import;
+mod privacy;
+mod seed_page;
