@@ -1,8 +1,8 @@
 //! Who may do what: one file for an auditor to read (contract §6).
 
+use crate::Caller;
 use crate::cards::{Card, Cards, CardsAt};
 use crate::error::{Error, Result};
-use crate::Caller;
 use parlour_store::relations::Relation;
 use parlour_store::users::{Account, SearchScope};
 use parlour_store::{Read, Tx, users};
@@ -19,7 +19,8 @@ pub(crate) struct Viewer<'r> {
 impl<'r> Viewer<'r> {
     pub(crate) fn admit(read: &'r Read<'r>, cards: &'r Cards, caller: Caller) -> Result<Self> {
         let cards = cards.at(read)?;
-        let card = cards.get(caller.user_id)?.filter(|card| !card.user.status.is_deleted()).ok_or(Error::UnknownCaller)?;
+        let card =
+            cards.get(caller.user_id)?.filter(|card| !card.user.status.is_deleted()).ok_or(Error::UnknownCaller)?;
         Ok(Self { card, cards })
     }
 
@@ -77,7 +78,10 @@ mod tests {
         assert!(can_send(&Account { role: Some(Role::Publisher), ..ann }, &bob, STRANGERS));
         assert!(can_send(&ann, &Account { role: Some(Role::Editor), ..bob }, STRANGERS));
         assert!(can_send(&ann, &Account { community_badge: true, ..bob }, STRANGERS));
-        assert!(!can_send(&Account { community_badge: true, ..ann }, &bob, STRANGERS), "a badge opens one's own door only");
+        assert!(
+            !can_send(&Account { community_badge: true, ..ann }, &bob, STRANGERS),
+            "a badge opens one's own door only"
+        );
     }
 
     #[test]
@@ -91,6 +95,9 @@ mod tests {
             assert!(!can_send(&ann, &Account { status, ..bob }, FOLLOWED));
         }
         assert!(!can_send(&Account { status: UserStatus::Blocked, ..ann }, &bob, FOLLOWED));
-        assert!(can_send(&ann, &Account { status: UserStatus::Blocked, ..bob }, FOLLOWED), "the blocked can still read");
+        assert!(
+            can_send(&ann, &Account { status: UserStatus::Blocked, ..bob }, FOLLOWED),
+            "the blocked can still read"
+        );
     }
 }

@@ -95,6 +95,7 @@ impl CardsAt<'_> {
 
     /// The card of someone whom a foreign key guarantees.
     pub(crate) fn known(&self, id: UserId) -> parlour_store::Result<Arc<Card>> {
-        self.get(id)?.ok_or(parlour_store::StoreError::Inconsistent { table: "users", what: "absence of a thread's member" })
+        self.get(id)?
+            .ok_or(parlour_store::StoreError::Inconsistent { table: "users", what: "absence of a thread's member" })
     }
 }

@@ -103,7 +103,11 @@ impl From<StoreError> for BatchError {
 ///
 /// # Errors
 /// [`BatchError`]; then nothing of the batch was kept.
-pub async fn import_batch(core: &Core, records: Vec<Record>, on_refusal: OnRefusal) -> Result<Vec<Outcome>, BatchError> {
+pub async fn import_batch(
+    core: &Core,
+    records: Vec<Record>,
+    on_refusal: OnRefusal,
+) -> Result<Vec<Outcome>, BatchError> {
     let now = core.clock.now();
     let max_message_chars = core.rules.max_message_chars;
     core.store
@@ -173,7 +177,9 @@ impl Batch<'_, '_> {
         self.past(created_at, "created_at")?;
         if let Some(known) = import::existing_thread(self.tx, creator, other)? {
             return match id {
-                Some(id) if id != known => Err(Error::field("id", ErrorCode::Conflict, "These two have a thread with another id.")),
+                Some(id) if id != known => {
+                    Err(Error::field("id", ErrorCode::Conflict, "These two have a thread with another id."))
+                }
                 _ => Ok(false),
             };
         }
@@ -239,7 +245,11 @@ impl Batch<'_, '_> {
     /// A number brought along must be unused, and lie below those that the server issues from now on.
     fn free(&self, id: i64) -> Result<()> {
         if id >= self.tx.id_floor(self.now) {
-            return Err(Error::field("id", ErrorCode::OutOfRange, "Must lie below the ids that the server issues today."));
+            return Err(Error::field(
+                "id",
+                ErrorCode::OutOfRange,
+                "Must lie below the ids that the server issues today.",
+            ));
         }
         if import::id_is_taken(self.tx, id)? {
             return Err(Error::field("id", ErrorCode::Conflict, "Another thread or message has this id."));

@@ -60,7 +60,8 @@ impl ApiError {
     #[must_use]
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
-        let body = ErrorBody { detail: message.clone(), errors: vec![ErrorItem::Whole(ErrorMessage { code, message })] };
+        let body =
+            ErrorBody { detail: message.clone(), errors: vec![ErrorItem::Whole(ErrorMessage { code, message })] };
         Self { status, body, internal: None }
     }
 
@@ -92,7 +93,8 @@ impl ApiError {
     /// A fault of the server's; `internal` is for the log alone.
     #[must_use]
     pub fn fault(internal: impl std::fmt::Display) -> Self {
-        let error = Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError, "The server made a mistake.");
+        let error =
+            Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::InternalError, "The server made a mistake.");
         Self { internal: Some(internal.to_string()), ..error }
     }
 

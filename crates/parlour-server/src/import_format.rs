@@ -60,8 +60,9 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Erro
 
 /// Reads one line.
 pub(crate) fn parse_line(line: &[u8]) -> Result<Line, FieldProblem> {
-    let value: Value = serde_json::from_slice(line)
-        .map_err(|error| FieldProblem::new("", ErrorCode::ParseError, format!("Not valid JSON in UTF-8, at column {}.", error.column())))?;
+    let value: Value = serde_json::from_slice(line).map_err(|error| {
+        FieldProblem::new("", ErrorCode::ParseError, format!("Not valid JSON in UTF-8, at column {}.", error.column()))
+    })?;
     let Value::Object(mut object) = value else {
         return Err(FieldProblem::new("", ErrorCode::ParseError, "An object is required."));
     };
@@ -70,7 +71,9 @@ pub(crate) fn parse_line(line: &[u8]) -> Result<Line, FieldProblem> {
     match kind.as_ref().and_then(Value::as_str) {
         Some("parlour") => match parse_row::<HeaderLine>(row)?.version {
             VERSION => Ok(Line::Header),
-            _ => Err(FieldProblem::new("version", ErrorCode::Invalid, format!("This release reads version {VERSION}."))),
+            _ => {
+                Err(FieldProblem::new("version", ErrorCode::Invalid, format!("This release reads version {VERSION}.")))
+            }
         },
         Some("user") => {
             let (id, change) = parse_user(row)?;

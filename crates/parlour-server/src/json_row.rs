@@ -20,7 +20,11 @@ pub(crate) fn parse_row<T: DeserializeOwned>(row: Value) -> Result<T, FieldProbl
         let path = error.path().to_string();
         let field = if path == "." { String::new() } else { path };
         // serde's own words quote the value; only those that Parlour wrote itself may pass.
-        let message = if words.starts_with("must be") { format!("It {words}.") } else { "It has the wrong type or value.".into() };
+        let message = if words.starts_with("must be") {
+            format!("It {words}.")
+        } else {
+            "It has the wrong type or value.".into()
+        };
         FieldProblem::new(field, ErrorCode::Invalid, message)
     })
 }

@@ -46,12 +46,20 @@ impl PublicUrl {
         if let Some(configured) = &self.configured {
             return configured.clone();
         }
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(|value| value.split(',').next().unwrap_or(value).trim());
+        let header = |name| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(|value| value.split(',').next().unwrap_or(value).trim())
+        };
         let trusted = peer.is_some_and(|peer| self.trusted_proxies.contains(&peer));
         let forwarded = |name| if trusted { header(name) } else { None };
-        let scheme = forwarded("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or("http");
-        let host = forwarded("x-forwarded-host").or_else(|| header(header::HOST.as_str())).filter(|host| is_authority(host));
-        let prefix = forwarded("x-forwarded-prefix").filter(|prefix| is_path(prefix)).unwrap_or("").trim_end_matches('/');
+        let scheme =
+            forwarded("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or("http");
+        let host =
+            forwarded("x-forwarded-host").or_else(|| header(header::HOST.as_str())).filter(|host| is_authority(host));
+        let prefix =
+            forwarded("x-forwarded-prefix").filter(|prefix| is_path(prefix)).unwrap_or("").trim_end_matches('/');
         host.map_or_else(|| self.fallback.clone(), |host| format!("{scheme}://{host}{prefix}"))
     }
 }
@@ -144,14 +152,20 @@ mod tests {
     const LISTEN: &str = "127.0.0.1:8080";
 
     fn base(configured: &str, trusted: &[&str], headers: &[(&'static str, &str)]) -> String {
-        let url = PublicUrl::new(configured, trusted.iter().map(|ip| ip.parse().unwrap()).collect(), LISTEN.parse().unwrap());
+        let url =
+            PublicUrl::new(configured, trusted.iter().map(|ip| ip.parse().unwrap()).collect(), LISTEN.parse().unwrap());
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         url.base(&headers, Some("10.0.0.1".parse().unwrap()))
     }
 
     #[test]
     fn the_configured_address_wins_then_a_trusted_proxy_then_the_host() {
-        let forwarded = [("host", "inner:8080"), ("x-forwarded-host", "example.org"), ("x-forwarded-proto", "https"), ("x-forwarded-prefix", "/chat/")];
+        let forwarded = [
+            ("host", "inner:8080"),
+            ("x-forwarded-host", "example.org"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-prefix", "/chat/"),
+        ];
         assert_eq!(base("https://talk.example/", &["10.0.0.1"], &forwarded), "https://talk.example");
         assert_eq!(base("", &["10.0.0.1"], &forwarded), "https://example.org/chat");
         assert_eq!(base("", &["10.0.0.2"], &forwarded), "http://inner:8080");

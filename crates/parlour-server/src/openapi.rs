@@ -22,11 +22,8 @@ pub fn json() -> &'static str {
 #[must_use]
 pub fn document() -> OpenApi {
     let (_, mut document) = routes::documented();
-    document.info = InfoBuilder::new()
-        .title("Parlour")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(description()))
-        .build();
+    document.info =
+        InfoBuilder::new().title("Parlour").version(env!("CARGO_PKG_VERSION")).description(Some(description())).build();
     document.servers = None;
     let components = document.components.get_or_insert_default();
     let mut schemas = Vec::new();
@@ -39,7 +36,10 @@ pub fn document() -> OpenApi {
         http.description = Some(about.into());
         SecurityScheme::Http(http)
     };
-    components.add_security_scheme("token", scheme("JWT", "A member's access token (HS256), as the community's backend or `parlour token` issues it."));
+    components.add_security_scheme(
+        "token",
+        scheme("JWT", "A member's access token (HS256), as the community's backend or `parlour token` issues it."),
+    );
     components.add_security_scheme("admin_key", scheme("key", "The admin key of the community's backend."));
     for item in document.paths.paths.values_mut() {
         operations(item).for_each(complete);

@@ -132,7 +132,12 @@ impl<'c> Read<'c> {
     }
 
     /// The first row of the answer, if any.
-    pub(crate) fn row<T>(&self, sql: &str, params: &[Param<'_>], decode: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
+    pub(crate) fn row<T>(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        decode: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         bind(&mut statement, params)?;
         let mut rows = statement.raw_query();
@@ -140,7 +145,12 @@ impl<'c> Read<'c> {
     }
 
     /// Every row of the answer.
-    pub(crate) fn rows<T>(&self, sql: &str, params: &[Param<'_>], decode: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+    pub(crate) fn rows<T>(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        decode: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         bind(&mut statement, params)?;
         let mut decode = decode;

@@ -15,7 +15,9 @@ pub enum StoreError {
     #[error("no space is left for the database")]
     DiskFull,
     /// The database was written by a newer release.
-    #[error("the database has schema version {found}, but this release knows only up to {known}: use the release that wrote it, or a newer one")]
+    #[error(
+        "the database has schema version {found}, but this release knows only up to {known}: use the release that wrote it, or a newer one"
+    )]
     SchemaTooNew {
         /// The version in the database.
         found: i64,

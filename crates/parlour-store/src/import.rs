@@ -20,7 +20,14 @@ pub fn message_of(read: &Read<'_>, ext_id: &str) -> Result<Option<MessageId>> {
 ///
 /// # Errors
 /// A failure of the store.
-pub fn direct_thread(tx: &Tx<'_>, creator: UserId, other: UserId, id: Option<ThreadId>, created_at: Timestamp, now: Timestamp) -> Result<ThreadId> {
+pub fn direct_thread(
+    tx: &Tx<'_>,
+    creator: UserId,
+    other: UserId,
+    id: Option<ThreadId>,
+    created_at: Timestamp,
+    now: Timestamp,
+) -> Result<ThreadId> {
     if let Some(member) = membership_with(tx, creator, other)? {
         return Ok(member.thread().id);
     }

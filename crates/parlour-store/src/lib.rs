@@ -69,7 +69,13 @@ impl Store {
         for step in migrate::run(&mut connection)? {
             tracing::info!(step, "migrated the database");
         }
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), readers: Mutex::default(), writer: Writer::start(connection)? }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.to_owned(),
+                readers: Mutex::default(),
+                writer: Writer::start(connection)?,
+            }),
+        })
     }
 
     /// Brings the schema of the database at `path` up to date and answers the steps that it took.
@@ -103,7 +109,9 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.read_here(query)).await.unwrap_or_else(|_| Err(StoreError::WriterStopped.into()))
+        tokio::task::spawn_blocking(move || store.read_here(query))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::WriterStopped.into()))
     }
 
     /// Runs a change in a write transaction, together with whatever else waits, and answers once it is on disk. An error of
@@ -141,7 +149,10 @@ impl Store {
     }
 }
 
-fn snapshot<T, E: From<StoreError>>(connection: &Connection, query: impl FnOnce(&Read<'_>) -> Result<T, E>) -> Result<T, E> {
+fn snapshot<T, E: From<StoreError>>(
+    connection: &Connection,
+    query: impl FnOnce(&Read<'_>) -> Result<T, E>,
+) -> Result<T, E> {
     let run = |sql: &str| -> Result<()> {
         connection.prepare_cached(sql)?.execute([])?;
         Ok(())
@@ -154,7 +165,8 @@ fn snapshot<T, E: From<StoreError>>(connection: &Connection, query: impl FnOnce(
 
 fn connect(path: &Path) -> Result<Connection> {
     create_private(path)?;
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     configure(&connection)?;
     migrate::check(&connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -165,7 +177,8 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 fn connect_reader(path: &Path) -> Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     configure(&connection)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)

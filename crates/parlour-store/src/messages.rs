@@ -164,11 +164,23 @@ fn append(tx: &Tx<'_>, thread_id: ThreadId, sender: UserId, text: &str, now: Tim
         let to = if member.user_id == sender {
             Standing { read_seq: seq, cleared_seq: member.cleared_seq, unread_count: 0 }
         } else {
-            Standing { read_seq: member.read_seq, cleared_seq: member.cleared_seq, unread_count: member.unread_count + 1 }
+            Standing {
+                read_seq: member.read_seq,
+                cleared_seq: member.cleared_seq,
+                unread_count: member.unread_count + 1,
+            }
         };
         settle(tx, &member, to, Some(&newest), event)?;
     }
-    Ok(Message { id, thread_id, seq, sender_id: sender, created_at: now, status: MessageStatus::Created, text: text.to_owned() })
+    Ok(Message {
+        id,
+        thread_id,
+        seq,
+        sender_id: sender,
+        created_at: now,
+        status: MessageStatus::Created,
+        text: text.to_owned(),
+    })
 }
 
 /// Removes a message from its thread for everybody. Only its holes' neighbours younger than itself change.
@@ -218,7 +230,8 @@ pub fn hide(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
         params![message.thread_id, message.seq],
     )?;
     let newest = newest(tx, message.thread_id)?;
-    let event = Event { kind: EventKind::MessageHidden, thread_id: message.thread_id, seq: message.seq, created_at: now };
+    let event =
+        Event { kind: EventKind::MessageHidden, thread_id: message.thread_id, seq: message.seq, created_at: now };
     for member in members(tx, message.thread_id)? {
         let to =
             Standing { read_seq: member.read_seq, cleared_seq: member.cleared_seq, unread_count: member.unread_count };
@@ -247,4 +260,3 @@ pub(crate) fn newest(read: &Read<'_>, thread: ThreadId) -> Result<Option<Message
         decode,
     )
 }
-

@@ -91,7 +91,14 @@ pub enum FollowSide {
 ///
 /// # Errors
 /// A failure of the store.
-pub fn list(read: &Read<'_>, user: UserId, side: FollowSide, after: i64, skip: i64, limit: i64) -> Result<Page<UserId>> {
+pub fn list(
+    read: &Read<'_>,
+    user: UserId,
+    side: FollowSide,
+    after: i64,
+    skip: i64,
+    limit: i64,
+) -> Result<Page<UserId>> {
     let (ids, count) = match side {
         FollowSide::Followers => (
             "select follower_id from follows where followed_id = ?1 and follower_id > ?2 order by follower_id limit ?3 offset ?4",

@@ -78,7 +78,9 @@ fn decode(row: &Row<'_>) -> Result<Membership> {
 pub fn membership(read: &Read<'_>, thread: ThreadId, user: UserId) -> Result<Option<Membership>> {
     read.row(
         concat!(
-            "select ", membership_columns!(), " from threads t join members m on m.thread_id = t.id
+            "select ",
+            membership_columns!(),
+            " from threads t join members m on m.thread_id = t.id
              where t.id = ?1 and m.user_id = ?2"
         ),
         params![thread, user],
@@ -93,7 +95,9 @@ pub fn membership(read: &Read<'_>, thread: ThreadId, user: UserId) -> Result<Opt
 pub fn membership_with(read: &Read<'_>, user: UserId, other: UserId) -> Result<Option<Membership>> {
     read.row(
         concat!(
-            "select ", membership_columns!(), " from direct_threads d join threads t on t.id = d.thread_id
+            "select ",
+            membership_columns!(),
+            " from direct_threads d join threads t on t.id = d.thread_id
              join members m on m.thread_id = t.id where d.low_user_id = ?1 and d.high_user_id = ?2 and m.user_id = ?3"
         ),
         params![user.min(other), user.max(other), user],
@@ -105,7 +109,9 @@ pub fn membership_with(read: &Read<'_>, user: UserId, other: UserId) -> Result<O
 pub(crate) fn members(read: &Read<'_>, thread: ThreadId) -> Result<Vec<Membership>> {
     read.rows(
         concat!(
-            "select ", membership_columns!(), " from threads t join members m on m.thread_id = t.id where t.id = ?1
+            "select ",
+            membership_columns!(),
+            " from threads t join members m on m.thread_id = t.id where t.id = ?1
              order by m.user_id"
         ),
         params![thread],
@@ -150,8 +156,15 @@ pub struct InboxCursor {
 ///
 /// # Errors
 /// A failure of the store.
-pub fn inbox(read: &Read<'_>, user: UserId, below: Option<InboxCursor>, skip: i64, limit: i64) -> Result<Page<InboxEntry>> {
-    let below = below.map_or((i64::MAX, i64::MAX), |cursor| (cursor.last_message_at.as_micros(), cursor.thread_id.get()));
+pub fn inbox(
+    read: &Read<'_>,
+    user: UserId,
+    below: Option<InboxCursor>,
+    skip: i64,
+    limit: i64,
+) -> Result<Page<InboxEntry>> {
+    let below =
+        below.map_or((i64::MAX, i64::MAX), |cursor| (cursor.last_message_at.as_micros(), cursor.thread_id.get()));
     let rows = read.rows(
         "select thread_id, creator_id, other_id, created_at, last_message_at, unread_count, message_id, message_status, text
          from inbox where user_id = ?1 and (last_message_at, thread_id) < (?2, ?3)
@@ -192,7 +205,13 @@ pub(crate) struct Standing {
 
 /// Moves a member to a new standing: the member's row, the inbox row (`newest` of `None` takes it out), the totals and the
 /// event, all at once.
-pub(crate) fn settle(tx: &Tx<'_>, member: &Membership, to: Standing, newest: Option<&Newest<'_>>, event: Event) -> Result<()> {
+pub(crate) fn settle(
+    tx: &Tx<'_>,
+    member: &Membership,
+    to: Standing,
+    newest: Option<&Newest<'_>>,
+    event: Event,
+) -> Result<()> {
     let thread = &member.thread;
     if let Some(listed_at) = member.listed_at {
         tx.execute_one(
@@ -304,14 +323,19 @@ pub fn recount(read: &Read<'_>, user: UserId) -> Result<Vec<Miscount>> {
         }
     };
     let mut totals = crate::mailboxes::Totals::default();
-    let threads = read.rows("select thread_id from members where user_id = ?1", params![user], |row| row.thread_id(0))?;
+    let threads =
+        read.rows("select thread_id from members where user_id = ?1", params![user], |row| row.thread_id(0))?;
     for thread in threads {
         let member = membership(read, thread, user)?
             .ok_or(StoreError::Inconsistent { table: "members", what: "thread that does not exist" })?;
-        let count = |sql: &str, from: Seq| read.row(sql, params![thread, from, user], |row| row.int(0)).map(|n| n.unwrap_or(0));
-        let shown = count("select count(*) from messages where thread_id = ?1 and seq > ?2 and ?3 > 0", member.cleared_seq)?;
-        let unread =
-            count("select count(*) from messages where thread_id = ?1 and seq > ?2 and sender_id <> ?3", member.read_seq)?;
+        let count =
+            |sql: &str, from: Seq| read.row(sql, params![thread, from, user], |row| row.int(0)).map(|n| n.unwrap_or(0));
+        let shown =
+            count("select count(*) from messages where thread_id = ?1 and seq > ?2 and ?3 > 0", member.cleared_seq)?;
+        let unread = count(
+            "select count(*) from messages where thread_id = ?1 and seq > ?2 and sender_id <> ?3",
+            member.read_seq,
+        )?;
         let holes = count("select count(*) from deleted_messages where thread_id = ?1 and seq > ?2 and ?3 > 0", 0)?;
         let all = count("select count(*) from messages where thread_id = ?1 and seq > ?2 and ?3 > 0", 0)?;
         compare("holes of a thread", member.thread.deleted_count, holes);
@@ -323,9 +347,11 @@ pub fn recount(read: &Read<'_>, user: UserId) -> Result<Vec<Miscount>> {
         totals.unread_messages += unread;
     }
     let stored = crate::mailboxes::totals(read, user)?;
-    let rows = read.row("select count(*), coalesce(sum(unread_count), 0) from inbox where user_id = ?1", params![user], |row| {
-        Ok((row.int(0)?, row.int(1)?))
-    })?;
+    let rows = read.row(
+        "select count(*), coalesce(sum(unread_count), 0) from inbox where user_id = ?1",
+        params![user],
+        |row| Ok((row.int(0)?, row.int(1)?)),
+    )?;
     let (listed, unread) = rows.unwrap_or((0, 0));
     compare("rows of an inbox", listed, totals.listed_threads);
     compare("unread messages of an inbox", unread, totals.unread_messages);

@@ -17,8 +17,16 @@ macro_rules! user_columns {
 macro_rules! hidden {
     ($one:literal, $other:literal) => {
         concat!(
-            "(exists (select 1 from hides h where h.user_id = ", $one, " and h.hidden_id = ", $other, ")
-             or exists (select 1 from hides h where h.user_id = ", $other, " and h.hidden_id = ", $one, "))"
+            "(exists (select 1 from hides h where h.user_id = ",
+            $one,
+            " and h.hidden_id = ",
+            $other,
+            ")
+             or exists (select 1 from hides h where h.user_id = ",
+            $other,
+            " and h.hidden_id = ",
+            $one,
+            "))"
         )
     };
 }
@@ -92,8 +100,10 @@ pub fn changed_since(read: &Read<'_>, version: i64) -> Result<Vec<UserId>> {
 }
 
 pub(crate) fn next_directory_version(tx: &Tx<'_>) -> Result<i64> {
-    tx.row("update counters set value = value + 1 where name = 'directory_version' returning value", &[], |row| row.int(0))?
-        .ok_or(StoreError::Inconsistent { table: "counters", what: "absence of directory_version" })
+    tx.row("update counters set value = value + 1 where name = 'directory_version' returning value", &[], |row| {
+        row.int(0)
+    })?
+    .ok_or(StoreError::Inconsistent { table: "counters", what: "absence of directory_version" })
 }
 
 /// A number for a new member whose community gives none.

@@ -49,7 +49,8 @@ where
 {
     fn run(&mut self, tx: &Tx<'_>) -> Verdict {
         let Some(change) = self.change.take() else { return Verdict::RollBack };
-        let result = catch_unwind(AssertUnwindSafe(|| change(tx))).unwrap_or_else(|_| Err(StoreError::WritePanicked.into()));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| change(tx))).unwrap_or_else(|_| Err(StoreError::WritePanicked.into()));
         let verdict = if result.is_ok() { Verdict::Keep } else { Verdict::RollBack };
         self.result = Some(result);
         verdict
@@ -79,7 +80,10 @@ impl Writer {
         let seen_by_thread = Arc::clone(&poisoned);
         let thread = std::thread::Builder::new()
             .name("parlour-writer".into())
-            .spawn(move || WriterThread { connection, ids: RefCell::default(), data_version: None, poisoned: seen_by_thread }.run(jobs))
+            .spawn(move || {
+                WriterThread { connection, ids: RefCell::default(), data_version: None, poisoned: seen_by_thread }
+                    .run(jobs)
+            })
             .map_err(|source| StoreError::File { path: "parlour-writer".into(), source })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), poisoned })
     }
@@ -140,7 +144,11 @@ impl WriterThread {
         }
     }
 
-    fn run_group(&mut self, group: &mut Vec<Box<dyn Change>>, jobs: &mut mpsc::Receiver<Box<dyn Change>>) -> Result<()> {
+    fn run_group(
+        &mut self,
+        group: &mut Vec<Box<dyn Change>>,
+        jobs: &mut mpsc::Receiver<Box<dyn Change>>,
+    ) -> Result<()> {
         self.begin()?;
         let tx = Tx::new(&self.connection, &self.ids);
         let mut next = 0;

@@ -34,7 +34,13 @@ enum Step {
     Clear(Side),
     /// Sees the thread up to some messages before its end.
     See(Side, i64),
-    Page { side: Side, before: Option<Pointer>, from: Option<Pointer>, limit: i64, offset: i64 },
+    Page {
+        side: Side,
+        before: Option<Pointer>,
+        from: Option<Pointer>,
+        limit: i64,
+        offset: i64,
+    },
 }
 
 fn side() -> impl Strategy<Value = Side> {
@@ -133,7 +139,8 @@ impl History {
 
     /// The shown message that stands `back` before the newest, by its place in the model.
     fn shown(&self, back: usize) -> Option<usize> {
-        let shown: Vec<usize> = (0..self.model.all.len()).filter(|at| self.model.all[*at].status != MessageStatus::Deleted).collect();
+        let shown: Vec<usize> =
+            (0..self.model.all.len()).filter(|at| self.model.all[*at].status != MessageStatus::Deleted).collect();
         shown.len().checked_sub(back + 1).map(|at| shown[at])
     }
 
@@ -160,7 +167,8 @@ impl History {
                 self.store
                     .write(move |tx| match threads::membership_with(tx, me, other)? {
                         Some(member) => {
-                            threads::mark_seen(tx, member.thread().id, me, member.thread().last_seq - back, now).map(drop)
+                            threads::mark_seen(tx, member.thread().id, me, member.thread().last_seq - back, now)
+                                .map(drop)
                         }
                         None => Ok(()),
                     })
@@ -229,12 +237,15 @@ impl History {
             let [me, _] = self.pair(side);
             let (inbox, miscounts) = self
                 .store
-                .read(move |read| Ok::<_, StoreError>((threads::inbox(read, me, None, 0, 10)?, threads::recount(read, me)?)))
+                .read(move |read| {
+                    Ok::<_, StoreError>((threads::inbox(read, me, None, 0, 10)?, threads::recount(read, me)?))
+                })
                 .await
                 .unwrap();
             assert_eq!(miscounts, [], "stored counts against a recount");
             let listed = inbox.rows.first().map(|row| (row.message_id, row.message_status, row.unread_count));
-            let newest = self.model.visible(side).next_back().map(|line| (line.id, line.status, self.model.unread(side)));
+            let newest =
+                self.model.visible(side).next_back().map(|line| (line.id, line.status, self.model.unread(side)));
             assert_eq!(listed, newest, "inbox row");
             assert_eq!(inbox.count, i64::from(newest.is_some()));
         }

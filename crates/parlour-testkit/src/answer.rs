@@ -36,7 +36,8 @@ impl Answer {
         if self.text.is_empty() {
             return Value::Null;
         }
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{} answered no JSON ({error}): {}", self.asked, self.text))
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{} answered no JSON ({error}): {}", self.asked, self.text))
     }
 
     /// Asserts a refusal in the one error shape, as a whole: its status and the code of its only error.

@@ -142,7 +142,10 @@ mod tests {
     #[test]
     fn markup_becomes_text() {
         assert_eq!(escape_html("plain"), "plain");
-        assert_eq!(escape_html(r#"<img src="x" onerror='a&b'>"#), "&lt;img src=&quot;x&quot; onerror=&#39;a&amp;b&#39;&gt;");
+        assert_eq!(
+            escape_html(r#"<img src="x" onerror='a&b'>"#),
+            "&lt;img src=&quot;x&quot; onerror=&#39;a&amp;b&#39;&gt;"
+        );
     }
 
     #[test]

@@ -73,7 +73,10 @@ mod tests {
     fn prints_microseconds_and_offset() {
         let at = Timestamp::parse("2026-01-02T10:11:12.123456Z").unwrap();
         assert_eq!(at.to_string(), "2026-01-02T10:11:12.123456+00:00");
-        assert_eq!(Timestamp::parse("2026-01-02T10:11:12+01:00").unwrap().to_string(), "2026-01-02T09:11:12.000000+00:00");
+        assert_eq!(
+            Timestamp::parse("2026-01-02T10:11:12+01:00").unwrap().to_string(),
+            "2026-01-02T09:11:12.000000+00:00"
+        );
         assert!(Timestamp::parse("yesterday").is_err());
     }
 }

@@ -12,6 +12,7 @@ pub use relations::{
 pub use search::search_users;
 pub use settings::{change_settings, get_settings};
 pub use upsert::{
-    FollowChange, FollowRef, Provision, UpsertOutcome, UpsertResult, UserRow, provision, upsert_follows, upsert_user, upsert_users,
+    FollowChange, FollowRef, Provision, UpsertOutcome, UpsertResult, UserRow, provision, upsert_follows, upsert_user,
+    upsert_users,
 };
 pub use users::{UserAccess, get_me, get_user, list_users, user_exists};

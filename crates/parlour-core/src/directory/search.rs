@@ -21,7 +21,8 @@ pub async fn search_users(core: &Core, caller: Caller, term: &str, window: Windo
             let searcher = Account::from(&viewer.card.user);
             let mut found = parlour_store::users::search(read, searcher.id, search_scope(&searcher), &term)?;
             found.retain(|candidate| can_send(&searcher, &candidate.account, candidate.relation));
-            let (skip, take) = (usize::try_from(window.offset).unwrap_or(usize::MAX), usize::try_from(window.limit).unwrap_or(0));
+            let (skip, take) =
+                (usize::try_from(window.offset).unwrap_or(usize::MAX), usize::try_from(window.limit).unwrap_or(0));
             let rows = found.iter().skip(skip).take(take).map(|candidate| viewer.cards.known(candidate.account.id));
             Ok(Page { count: found.len() as i64, rows: rows.collect::<Result<_, _>>()? })
         })

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// # Errors
 /// [`Error::UnknownCaller`].
 pub async fn get_me(core: &Core, caller: Caller) -> Result<(Arc<Card>, i64)> {
-    core.ask(caller, |read, viewer| Ok((Arc::clone(&viewer.card), users::totals(read, viewer.id())?.unread_messages))).await
+    core.ask(caller, |read, viewer| Ok((Arc::clone(&viewer.card), users::totals(read, viewer.id())?.unread_messages)))
+        .await
 }
 
 /// A user, and how the viewer stands to them.

@@ -73,7 +73,9 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
                 return Ok((ids, true));
             }
             order.authorize(tx)?;
-            let send = |to: &UserId| messages::send_direct(tx, order.sender, *to, order.text.as_str(), now).map(|sent| sent.id);
+            let send = |to: &UserId| {
+                messages::send_direct(tx, order.sender, *to, order.text.as_str(), now).map(|sent| sent.id)
+            };
             let ids: Vec<MessageId> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
             if let Some(key) = &order.key {
                 let first = FirstUse { fingerprint: order.fingerprint(), message_ids: ids.clone() };

@@ -16,7 +16,13 @@ pub struct SnippetPage {
 ///
 /// # Errors
 /// A failure of the store.
-pub async fn list_snippets(core: &Core, caller: Caller, below: Option<InboxCursor>, skip: i64, limit: i64) -> Result<SnippetPage> {
+pub async fn list_snippets(
+    core: &Core,
+    caller: Caller,
+    below: Option<InboxCursor>,
+    skip: i64,
+    limit: i64,
+) -> Result<SnippetPage> {
     core.ask(caller, move |read, viewer| {
         // One row more than asked for says whether there is a next page.
         let mut page = inbox(read, viewer.id(), below, skip, limit + 1)?;

@@ -23,7 +23,13 @@ pub struct ThreadPage {
 ///
 /// # Errors
 /// [`NotFound`](crate::Error::NotFound) for a thread that the caller is not in and for a user who does not exist.
-pub async fn get_thread(core: &Core, caller: Caller, thread: ThreadRef, range: IdRange, window: Window) -> Result<ThreadPage> {
+pub async fn get_thread(
+    core: &Core,
+    caller: Caller,
+    thread: ThreadRef,
+    range: IdRange,
+    window: Window,
+) -> Result<ThreadPage> {
     let (answer, seen) = core
         .ask(caller, move |read, viewer| {
             let Some(member) = viewer.membership(read, thread)? else {

@@ -7,8 +7,9 @@ use http::{StatusCode, header};
 use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::{Config, serve};
 
-static SWAGGER: LazyLock<Arc<Config<'static>>> =
-    LazyLock::new(|| Arc::new(Config::from("../api/v2/openapi.json").try_it_out_enabled(true).persist_authorization(false)));
+static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    Arc::new(Config::from("../api/v2/openapi.json").try_it_out_enabled(true).persist_authorization(false))
+});
 
 /// Everything comes from the binary; the page may load nothing from elsewhere. Swagger UI writes styles into the page and draws its
 /// icons from `data:` addresses.
@@ -39,7 +40,10 @@ pub async fn docs_file(Path(name): Path<String>) -> Response {
 fn file(name: &str) -> Response {
     match serve(name, Arc::clone(&SWAGGER)) {
         Ok(Some(file)) => {
-            let headers = [(header::CONTENT_TYPE, file.content_type), (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned())];
+            let headers = [
+                (header::CONTENT_TYPE, file.content_type),
+                (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned()),
+            ];
             (headers, file.bytes.into_owned()).into_response()
         }
         Ok(None) => crate::error::ApiError::not_found().into_response(),

@@ -99,7 +99,9 @@ async fn populate(core: &Core) -> anyhow::Result<()> {
     }
     import_batch(core, history(core.clock.now()), OnRefusal::Stop).await?;
     // Something unread for the first look.
-    for (from, to, text) in [(2, 1, "One more thing: the watering list for August is up."), (3, 1, "Did you see the first tomato?")] {
+    for (from, to, text) in
+        [(2, 1, "One more thing: the watering list for August is up."), (3, 1, "Did you see the first tomato?")]
+    {
         let request = SendRequest { recipients: vec![user(to)], message: Some(text.into()), key: None };
         send_message(core, Caller { user_id: user(from) }, request).await?;
     }
@@ -122,7 +124,9 @@ fn history(now: Timestamp) -> Vec<Record> {
         .collect();
     for (follower, ..) in MEMBERS {
         let others = MEMBERS.iter().filter(|(followed, ..)| *followed != follower);
-        records.extend(others.map(|(followed, ..)| Record::Follow { follower: user(follower), followed: user(*followed) }));
+        records.extend(
+            others.map(|(followed, ..)| Record::Follow { follower: user(follower), followed: user(*followed) }),
+        );
     }
     let mut next_message = FIRST_MESSAGE;
     for (age, (id, creator, other, messages)) in THREADS.into_iter().enumerate() {
@@ -130,7 +134,11 @@ fn history(now: Timestamp) -> Vec<Record> {
         let end = now.plus_micros(-(age as i64 * 24 * 60 + 10) * MINUTE);
         let at = |index: usize| end.plus_micros(-((messages - index) as i64) * 7 * MINUTE);
         let thread = ThreadId::new(id).expect("the demo's thread ids are small");
-        records.push(Record::Thread { id: Some(thread), participants: [user(creator), user(other)], created_at: at(0) });
+        records.push(Record::Thread {
+            id: Some(thread),
+            participants: [user(creator), user(other)],
+            created_at: at(0),
+        });
         for index in 0..messages {
             let (sender, receiver) = if index % 2 == 0 { (creator, other) } else { (other, creator) };
             records.push(Record::Message {
@@ -160,7 +168,9 @@ fn introduce(app: &App, address: &str) {
     for (id, username, _) in &MEMBERS[..2] {
         let token = app.auth.issue(user(*id), app.core.clock.now(), TOKEN_TTL);
         println!("Get a thread, as {username} (member {id}):\n");
-        println!("curl -X GET '{address}/api/v2/pm/?thread=3' \\\n  -H 'Accept: application/json' \\\n  -H 'Authorization: Bearer {token}'\n");
+        println!(
+            "curl -X GET '{address}/api/v2/pm/?thread=3' \\\n  -H 'Accept: application/json' \\\n  -H 'Authorization: Bearer {token}'\n"
+        );
         println!("{username}'s token: {token}\n");
     }
     println!("Stop with Ctrl-C; the next start finds the same data.");

@@ -1,7 +1,7 @@
 use super::{Common, block_on, parse_user_id};
 use clap::Args;
-use parlour_core::directory::{self, Toggle};
 use parlour_core::Error;
+use parlour_core::directory::{self, Toggle};
 use parlour_types::UserId;
 
 /// Arguments of `parlour follow` and `parlour unfollow`.

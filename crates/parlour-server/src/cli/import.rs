@@ -96,7 +96,9 @@ impl Import {
             };
             match parsed {
                 Ok(Line::Header) => {}
-                Ok(Line::Record(_)) if number == 1 => anyhow::bail!("line 1: must be {{\"type\":\"parlour\",\"version\":{VERSION}}}"),
+                Ok(Line::Record(_)) if number == 1 => {
+                    anyhow::bail!("line 1: must be {{\"type\":\"parlour\",\"version\":{VERSION}}}")
+                }
                 Err(problem) if number == 1 => anyhow::bail!("line 1: {}: {}", problem.field, problem.message),
                 Ok(Line::Record(record)) => batch.push((number, record)),
                 Err(problem) => self.refuse(number, &problem)?,

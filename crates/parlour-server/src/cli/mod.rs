@@ -111,7 +111,10 @@ impl Common {
     /// The configuration of all layers; `flags` are the command's own, each with the key that it sets.
     fn layers(&self, flags: &[(&str, &str, Option<&str>)]) -> anyhow::Result<Layers> {
         let mut given = Vec::new();
-        let own = [("--data-dir", "storage.data_dir", self.data_dir.as_deref()), ("--database", "storage.database", self.database.as_deref())];
+        let own = [
+            ("--data-dir", "storage.data_dir", self.data_dir.as_deref()),
+            ("--database", "storage.database", self.database.as_deref()),
+        ];
         for (name, key, value) in own.iter().chain(flags) {
             given.extend(value.map(|value| Flag { name: (*name).into(), key: (*key).into(), value: value.into() }));
         }
@@ -119,7 +122,8 @@ impl Common {
             let (key, value) = pair.split_once('=').ok_or_else(|| anyhow::anyhow!("--set takes KEY=VALUE"))?;
             given.push(Flag { name: "--set".into(), key: key.into(), value: value.into() });
         }
-        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(Layers::merge(self.config.as_deref(), environment, &given)?)
     }
 
@@ -162,9 +166,11 @@ fn parse_user_id(text: &str) -> Result<UserId, String> {
 /// The whole chain of causes in one line; wrong fields by name.
 fn describe(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Error>() {
-        Some(Error::Invalid(problems)) => {
-            problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect::<Vec<_>>().join(" ")
-        }
+        Some(Error::Invalid(problems)) => problems
+            .iter()
+            .map(|problem| format!("{}: {}", problem.field, problem.message))
+            .collect::<Vec<_>>()
+            .join(" "),
         _ => format!("{error:#}"),
     }
 }

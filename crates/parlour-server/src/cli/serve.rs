@@ -19,8 +19,10 @@ pub struct ServeArgs {
 }
 
 pub(super) fn serve(common: &Common, args: &ServeArgs) -> anyhow::Result<()> {
-    let flags =
-        [("--listen", "server.listen", args.listen.as_deref()), ("--public-url", "server.public_url", args.public_url.as_deref())];
+    let flags = [
+        ("--listen", "server.listen", args.listen.as_deref()),
+        ("--public-url", "server.public_url", args.public_url.as_deref()),
+    ];
     let config = common.layers(&flags)?.config()?;
     run(config, async |_, _| Ok(()))
 }

@@ -114,7 +114,10 @@ async fn upsert(core: &Core, id: UserId, change: UserChange) -> anyhow::Result<U
         parlour_core::Error::Invalid(problems) => parlour_core::Error::Invalid(
             problems
                 .into_iter()
-                .map(|problem| parlour_core::FieldProblem { field: problem.field.trim_start_matches("users[0].").to_owned().into(), ..problem })
+                .map(|problem| parlour_core::FieldProblem {
+                    field: problem.field.trim_start_matches("users[0].").to_owned().into(),
+                    ..problem
+                })
                 .collect(),
         ),
         other => other,

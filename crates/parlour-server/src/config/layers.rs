@@ -27,29 +27,56 @@ const fn secret(name: &'static str, doc: &'static str) -> Key {
 /// Every key there is, in the order of the example file.
 pub const KEYS: &[Key] = &[
     key("server.listen", "Address and port to listen on. Also --listen."),
-    key("server.public_url", "Absolute address by which clients reach the server, with its path if it has one, such as \"https://example.org/chat\". Links in answers begin with it. Empty: taken from a trusted proxy's headers, else from the Host header. Also --public-url."),
-    key("server.trusted_proxies", "IP addresses of proxies whose X-Forwarded-Proto, -Host and -Prefix headers count when no public_url is set."),
+    key(
+        "server.public_url",
+        "Absolute address by which clients reach the server, with its path if it has one, such as \"https://example.org/chat\". Links in answers begin with it. Empty: taken from a trusted proxy's headers, else from the Host header. Also --public-url.",
+    ),
+    key(
+        "server.trusted_proxies",
+        "IP addresses of proxies whose X-Forwarded-Proto, -Host and -Prefix headers count when no public_url is set.",
+    ),
     key("server.cors_origins", "Origins of the browser apps that may call the API; \"*\" for any."),
     key("server.header_timeout", "A connection that takes longer to send the head of a request is closed."),
-    key("server.request_timeout", "A body that takes longer to arrive is answered 408, an answer that takes longer 503."),
+    key(
+        "server.request_timeout",
+        "A body that takes longer to arrive is answered 408, an answer that takes longer 503.",
+    ),
     key("server.max_body", "A larger body is answered 413."),
     key("server.max_header", "A larger head is answered 431. At least 8KiB."),
     key("server.max_connections", "Connections served at once; further ones wait."),
     key("server.shutdown_grace", "How long accepted requests may take to end when the server stops."),
-    key("storage.data_dir", "Folder of everything the server keeps: the database and the secrets it made itself. Also --data-dir."),
+    key(
+        "storage.data_dir",
+        "Folder of everything the server keeps: the database and the secrets it made itself. Also --data-dir.",
+    ),
     key("storage.database", "\"sqlite:PATH\"; empty for parlour.db in the data directory. Also --database."),
-    secret("auth.jwt_secret", "Shared secret of the tokens (HS256), at least 32 bytes. Empty: made once and kept in jwt.secret in the data directory."),
+    secret(
+        "auth.jwt_secret",
+        "Shared secret of the tokens (HS256), at least 32 bytes. Empty: made once and kept in jwt.secret in the data directory.",
+    ),
     secret("auth.jwt_previous_secrets", "Secrets that still verify tokens while a new jwt_secret takes over."),
-    secret("auth.admin_key", "Key of the server-to-server API under /api/v2/admin/, at least 32 bytes. Empty: made once and kept in admin.key in the data directory."),
-    key("auth.provision", "What becomes of an unknown user with a good token: \"never\" answers 401, \"on_first_sight\" creates the user from the token's claims."),
+    secret(
+        "auth.admin_key",
+        "Key of the server-to-server API under /api/v2/admin/, at least 32 bytes. Empty: made once and kept in admin.key in the data directory.",
+    ),
+    key(
+        "auth.provision",
+        "What becomes of an unknown user with a good token: \"never\" answers 401, \"on_first_sight\" creates the user from the token's claims.",
+    ),
     key("messages.max_chars", "Characters of a message at the most."),
     key("messages.max_recipients", "Recipients of one send at the most."),
-    key("messages.delete_window", "A message taken back within this time disappears; later its text is replaced. The official UI counts 60 s."),
+    key(
+        "messages.delete_window",
+        "A message taken back within this time disappears; later its text is replaced. The official UI counts 60 s.",
+    ),
     key("messages.hidden_text", "What stands in place of the text of a message that was taken back later."),
     key("paging.default_limit", "Rows of a page when the request names no limit."),
     key("paging.max_limit", "Rows of a page at the most."),
     key("cache.users", "Memory for rendered users."),
-    key("log.level", "trace, debug, info, warn or error, or a filter such as \"info,parlour_server=debug\". debug logs every request."),
+    key(
+        "log.level",
+        "trace, debug, info, warn or error, or a filter such as \"info,parlour_server=debug\". debug logs every request.",
+    ),
     key("log.format", "\"human\" or \"json\"."),
 ];
 
@@ -211,10 +238,15 @@ impl Layers {
         let from_file = KEYS.iter().find(|key| key.secret && name == format!("{}_FILE", variable_name(key.name)));
         let Some(key) = from_file else {
             let names: Vec<String> = KEYS.iter().map(|key| variable_name(key.name)).collect();
-            return Err(ConfigError::UnknownKey { key: name.into(), origin: "environment".into(), nearest: nearest(name, &names) });
+            return Err(ConfigError::UnknownKey {
+                key: name.into(),
+                origin: "environment".into(),
+                nearest: nearest(name, &names),
+            });
         };
         let path = PathBuf::from(value);
-        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, why: error.to_string() })?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, why: error.to_string() })?;
         let lines = text.trim_end_matches(['\r', '\n']);
         let value = match get(&defaults(), key.name) {
             Some(Value::Array(_)) => Value::Array(lines.lines().map(|line| Value::String(line.into())).collect()),
@@ -281,7 +313,9 @@ fn typed(key: &Key, text: &str, origin: &str) -> Result<Value, ConfigError> {
 fn mask(key: &Key, value: &Value) -> String {
     match value {
         Value::String(text) if key.secret && !text.is_empty() => "\"***\"".into(),
-        Value::Array(items) if key.secret && !items.is_empty() => format!("[{}]", vec!["\"***\""; items.len()].join(", ")),
+        Value::Array(items) if key.secret && !items.is_empty() => {
+            format!("[{}]", vec!["\"***\""; items.len()].join(", "))
+        }
         other => other.to_string(),
     }
 }
@@ -326,8 +360,10 @@ mod tests {
         let path = folder.path().join("parlour.toml");
         std::fs::write(&path, file).unwrap();
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let flags: Vec<Flag> =
-            flags.iter().map(|(key, value)| Flag { name: "--set".into(), key: (*key).into(), value: (*value).into() }).collect();
+        let flags: Vec<Flag> = flags
+            .iter()
+            .map(|(key, value)| Flag { name: "--set".into(), key: (*key).into(), value: (*value).into() })
+            .collect();
         Layers::merge(Some(&path), environment, &flags)?.config()
     }
 
@@ -347,7 +383,12 @@ mod tests {
     #[test]
     fn each_layer_beats_the_one_below() {
         let file = "[server]\nlisten = \"127.0.0.1:1\"\nmax_body = \"2MiB\"\n[paging]\nmax_limit = 50\n";
-        let config = merge(file, &[("PARLOUR_SERVER_LISTEN", "127.0.0.1:2"), ("PARLOUR_PAGING_MAX_LIMIT", "60")], &[("server.listen", "127.0.0.1:3")]).unwrap();
+        let config = merge(
+            file,
+            &[("PARLOUR_SERVER_LISTEN", "127.0.0.1:2"), ("PARLOUR_PAGING_MAX_LIMIT", "60")],
+            &[("server.listen", "127.0.0.1:3")],
+        )
+        .unwrap();
         assert_eq!(config.server.listen.port(), 3);
         assert_eq!(config.paging.max_limit, 60);
         assert_eq!(config.server.max_body, crate::config::ByteSize::mib(2));
@@ -384,6 +425,9 @@ mod tests {
         assert!(!layers.print().contains("0123456789abcdef"));
         assert!(!format!("{config:?}").contains("0123456789abcdef"));
         let error = merge("[auth]\njwt_secret = \"short\"\n", &[], &[]).unwrap_err().to_string();
-        assert!(error.contains("auth.jwt_secret") && error.contains("32 bytes") && !error.contains("short\""), "{error}");
+        assert!(
+            error.contains("auth.jwt_secret") && error.contains("32 bytes") && !error.contains("short\""),
+            "{error}"
+        );
     }
 }

@@ -203,7 +203,8 @@ impl Config {
     /// # Errors
     /// The key, and what is wrong with it.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |key: &str, why: &str| Err(ConfigError::Value { key: key.into(), origin: String::new(), why: why.into() });
+        let wrong =
+            |key: &str, why: &str| Err(ConfigError::Value { key: key.into(), origin: String::new(), why: why.into() });
         let url = &self.server.public_url;
         if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
             return wrong("server.public_url", "must begin with http:// or https://");

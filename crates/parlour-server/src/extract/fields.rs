@@ -58,10 +58,14 @@ impl Body {
     pub fn ids<T: TryFrom<i64>>(&mut self, name: &'static str) -> Vec<T> {
         let given: Vec<Given> = {
             let indexed = |key: &str| {
-                let inside = key.strip_prefix(name).and_then(|rest| rest.strip_prefix('[')).and_then(|rest| rest.strip_suffix(']'));
+                let inside = key
+                    .strip_prefix(name)
+                    .and_then(|rest| rest.strip_prefix('['))
+                    .and_then(|rest| rest.strip_suffix(']'));
                 inside.is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
             };
-            let (matching, rest) = std::mem::take(&mut self.fields).into_iter().partition(|(key, _)| key == name || indexed(key));
+            let (matching, rest) =
+                std::mem::take(&mut self.fields).into_iter().partition(|(key, _)| key == name || indexed(key));
             self.fields = rest;
             let matching: Vec<(String, Given)> = matching;
             matching.into_iter().map(|(_, given)| given).collect()
@@ -72,14 +76,19 @@ impl Body {
                 Given::Json(Value::Array(items)) => values.extend(items.into_iter().map(Given::Json)),
                 Given::Json(Value::Null) => {}
                 Given::Text(text) if text.is_empty() => {}
-                Given::Text(text) if text.trim_start().starts_with('[') => match serde_json::from_str::<Vec<Value>>(&text) {
-                    Ok(items) => values.extend(items.into_iter().map(Given::Json)),
-                    Err(_) => self.problem(name, ErrorCode::Invalid, "Not a valid list of integers."),
-                },
+                Given::Text(text) if text.trim_start().starts_with('[') => {
+                    match serde_json::from_str::<Vec<Value>>(&text) {
+                        Ok(items) => values.extend(items.into_iter().map(Given::Json)),
+                        Err(_) => self.problem(name, ErrorCode::Invalid, "Not a valid list of integers."),
+                    }
+                }
                 other => values.push(other),
             }
         }
-        values.into_iter().filter_map(|given| self.to_int(name, given, 1).and_then(|value| T::try_from(value).ok())).collect()
+        values
+            .into_iter()
+            .filter_map(|given| self.to_int(name, given, 1).and_then(|value| T::try_from(value).ok()))
+            .collect()
     }
 
     /// The id given for `name`; `null` and empty count as absent.
@@ -255,7 +264,11 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-async fn parse_multipart(bytes: Bytes, boundary: String, problems: &mut Vec<FieldProblem>) -> Result<Vec<(String, Given)>> {
+async fn parse_multipart(
+    bytes: Bytes,
+    boundary: String,
+    problems: &mut Vec<FieldProblem>,
+) -> Result<Vec<(String, Given)>> {
     let broken = |_| parse_error("The multipart body is broken.");
     let mut parts = multer::Multipart::with_reader(&bytes[..], boundary);
     let mut fields = Vec::new();

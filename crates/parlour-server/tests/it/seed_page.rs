@@ -125,8 +125,12 @@ async fn the_schema_of_every_field_is_in_the_openapi_document() {
     let server = TestServer::start().await;
     let document = server.visitor().get("/api/v2/openapi.json").await.expect(200);
     let operation = &document["paths"]["/api/v2/pm/"]["get"];
-    let parameters: Vec<&str> =
-        operation["parameters"].as_array().unwrap().iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+    let parameters: Vec<&str> = operation["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|parameter| parameter["name"].as_str().unwrap())
+        .collect();
     for name in ["thread", "user", "before_message", "from_message", "limit", "offset"] {
         assert!(parameters.contains(&name), "{name} is documented");
     }

@@ -28,7 +28,9 @@ impl UserStatus {
     /// The status that a stored letter stands for.
     #[must_use]
     pub fn parse(letter: &str) -> Option<Self> {
-        [Self::Approved, Self::Blocked, Self::Deleted, Self::Unregistered].into_iter().find(|status| status.as_str() == letter)
+        [Self::Approved, Self::Blocked, Self::Deleted, Self::Unregistered]
+            .into_iter()
+            .find(|status| status.as_str() == letter)
     }
 
     /// The one letter it is stored and sent as.
@@ -287,7 +289,9 @@ pub struct UserChange {
 }
 
 /// A field that is present, even as `null`, is `Some`.
-fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
 }
 

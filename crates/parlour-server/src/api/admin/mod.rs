@@ -22,7 +22,8 @@ async fn rows<T>(
     name: &'static str,
     parse: impl Fn(Value) -> Result<T, FieldProblem>,
 ) -> Result<Vec<T>> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.trim().to_ascii_lowercase().starts_with("application/json") {
         let message = "Send application/json.";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::UnsupportedMediaType, message));
@@ -32,8 +33,12 @@ async fn rows<T>(
         let message = format!("The body is not valid JSON, at line {} column {}.", error.line(), error.column());
         ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ParseError, message)
     })?;
-    let Value::Object(mut body) = body else { return Err(ApiError::field(name, ErrorCode::Required, "This field is required.")) };
-    let Some(rows) = body.remove(name) else { return Err(ApiError::field(name, ErrorCode::Required, "This field is required.")) };
+    let Value::Object(mut body) = body else {
+        return Err(ApiError::field(name, ErrorCode::Required, "This field is required."));
+    };
+    let Some(rows) = body.remove(name) else {
+        return Err(ApiError::field(name, ErrorCode::Required, "This field is required."));
+    };
     if let Some((unknown, _)) = body.into_iter().next() {
         return Err(ApiError::field(unknown, ErrorCode::Invalid, "There is no such field."));
     }
@@ -42,7 +47,11 @@ async fn rows<T>(
     let mut problems = Vec::new();
     for (index, row) in rows.into_iter().enumerate() {
         let within = |problem: FieldProblem| {
-            let field = if problem.field.is_empty() { format!("{name}[{index}]") } else { format!("{name}[{index}].{}", problem.field) };
+            let field = if problem.field.is_empty() {
+                format!("{name}[{index}]")
+            } else {
+                format!("{name}[{index}].{}", problem.field)
+            };
             FieldProblem { field: field.into(), ..problem }
         };
         match parse(row) {

@@ -1,11 +1,11 @@
 use crate::app::App;
 use crate::error::Result;
-use crate::json_row::parse_row;
 use crate::extract::AdminKey;
+use crate::json_row::parse_row;
 use axum::Json;
 use axum::extract::{Request, State};
-use parlour_core::directory::{self, FollowChange, FollowRef};
 use parlour_core::FieldProblem;
+use parlour_core::directory::{self, FollowChange, FollowRef};
 use parlour_types::id::IdOutOfRange;
 use parlour_types::{ErrorCode, UserId};
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,8 @@ impl UserReference {
         match self {
             Self::ExtId(ext_id) => Ok(FollowRef::ExtId(ext_id)),
             Self::Id(id) => {
-                let out_of_range = |error: IdOutOfRange| FieldProblem::new(field, ErrorCode::OutOfRange, format!("The id {error}."));
+                let out_of_range =
+                    |error: IdOutOfRange| FieldProblem::new(field, ErrorCode::OutOfRange, format!("The id {error}."));
                 UserId::try_from(id).map(FollowRef::Id).map_err(out_of_range)
             }
         }

@@ -1,12 +1,12 @@
 use crate::app::App;
 use crate::error::Result;
-use crate::json_row::parse_user;
 use crate::extract::AdminKey;
+use crate::json_row::parse_user;
 use axum::Json;
 use axum::extract::{Request, State};
 use parlour_core::directory::{self, UpsertOutcome, UserRow};
-use parlour_types::model::UserChange;
 use parlour_types::UserId;
+use parlour_types::model::UserChange;
 use serde::Serialize;
 
 /// Users to create or change.

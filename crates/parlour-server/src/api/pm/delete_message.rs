@@ -29,7 +29,12 @@ use parlour_types::{MessageId, ThreadId};
     ),
     security(("token" = [])),
 )]
-pub async fn delete_message(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<i64>, mut query: Query) -> Result<StatusCode> {
+pub async fn delete_message(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<i64>,
+    mut query: Query,
+) -> Result<StatusCode> {
     let hide = query.flag("hide");
     query.finish()?;
     match (hide, ThreadId::new(id), MessageId::new(id)) {

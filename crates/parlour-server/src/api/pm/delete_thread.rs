@@ -40,7 +40,11 @@ pub struct ThreadSelector {
     ),
     security(("token" = [])),
 )]
-pub async fn delete_thread(State(app): State<App>, CallerFrom(caller): CallerFrom, mut query: Query) -> Result<StatusCode> {
+pub async fn delete_thread(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    mut query: Query,
+) -> Result<StatusCode> {
     let selector = thread_ref(&mut query);
     if selector.is_none() {
         query.problem("thread", ErrorCode::Required, "Give one of thread and user.");

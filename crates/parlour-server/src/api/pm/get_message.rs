@@ -23,10 +23,15 @@ use parlour_types::view::Message;
     ),
     security(("token" = [])),
 )]
-pub async fn get_message(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<parlour_types::MessageId>) -> Result<Response> {
+pub async fn get_message(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<parlour_types::MessageId>,
+) -> Result<Response> {
     let found = messages::get_message(&app.core, caller, id).await?;
     let people = (&found.sender.json, &found.receiver.json);
     let hidden_text = &app.core.rules.hidden_text;
-    let message = Message::for_participant(&found.message, people, found.last_message_at, found.thread_status, hidden_text);
+    let message =
+        Message::for_participant(&found.message, people, found.last_message_at, found.thread_status, hidden_text);
     Ok(Json(message).into_response())
 }

@@ -67,7 +67,12 @@ pub enum ThreadOrSnippets<'a> {
     ),
     security(("token" = [])),
 )]
-pub async fn get_thread(State(app): State<App>, CallerFrom(caller): CallerFrom, url: ListUrl, mut query: Query) -> Result<Response> {
+pub async fn get_thread(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    url: ListUrl,
+    mut query: Query,
+) -> Result<Response> {
     let window = page_query(&app, &mut query);
     let range = IdRange { before: query.id("before_message"), from: query.id("from_message") };
     let Some(selector) = thread_ref(&mut query) else {

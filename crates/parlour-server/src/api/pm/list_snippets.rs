@@ -14,7 +14,13 @@ use parlour_types::{ErrorCode, ThreadId, Timestamp, Window};
 ///
 /// `next` carries, beside `offset`, the place where its page begins, so that following it costs the same at any depth and shows no
 /// conversation twice.
-pub(super) async fn list_snippets(app: &App, caller: Caller, url: &ListUrl, mut query: Query, window: Window) -> Result<Response> {
+pub(super) async fn list_snippets(
+    app: &App,
+    caller: Caller,
+    url: &ListUrl,
+    mut query: Query,
+    window: Window,
+) -> Result<Response> {
     let cursor = query.text("cursor");
     let below = cursor.as_deref().and_then(|cursor| cursor_numbers(cursor, window.offset)).and_then(|[at, thread]| {
         Some(InboxCursor { last_message_at: Timestamp::from_micros(at), thread_id: ThreadId::new(thread)? })
@@ -25,9 +31,14 @@ pub(super) async fn list_snippets(app: &App, caller: Caller, url: &ListUrl, mut 
     query.finish()?;
     let skip = if below.is_some() { 0 } else { window.offset };
     let answer = threads::list_snippets(&app.core, caller, below, skip, window.limit).await?;
-    let cursor = answer.page.rows.last().map(|(entry, ..)| format!("{}.{}", entry.last_message_at.as_micros(), entry.thread_id));
+    let cursor =
+        answer.page.rows.last().map(|(entry, ..)| format!("{}.{}", entry.last_message_at.as_micros(), entry.thread_id));
     let links = url.links(&[], window, answer.more, cursor);
     let hidden_text = &app.core.rules.hidden_text;
-    let rows = answer.page.rows.iter().map(|(entry, creator, other)| Snippet::for_member(entry, &creator.json, &other.json, hidden_text));
+    let rows = answer
+        .page
+        .rows
+        .iter()
+        .map(|(entry, creator, other)| Snippet::for_member(entry, &creator.json, &other.json, hidden_text));
     Ok(Json(PageBody::new(answer.page.count, links, rows.collect())).into_response())
 }

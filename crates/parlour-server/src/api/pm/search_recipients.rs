@@ -22,7 +22,12 @@ use parlour_types::view::User;
     responses((status = 200, description = "A page of users", body = PageBody<User>)),
     security(("token" = [])),
 )]
-pub async fn search_recipients(State(app): State<App>, CallerFrom(caller): CallerFrom, url: ListUrl, mut query: Query) -> Result<Response> {
+pub async fn search_recipients(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    url: ListUrl,
+    mut query: Query,
+) -> Result<Response> {
     let window = page_query(&app, &mut query);
     let term = query.text("user").unwrap_or_default();
     query.finish()?;

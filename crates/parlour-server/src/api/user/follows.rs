@@ -27,7 +27,11 @@ use serde::Serialize;
     ),
     security(("token" = [])),
 )]
-pub async fn toggle_follow(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>) -> Result<StatusCode> {
+pub async fn toggle_follow(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+) -> Result<StatusCode> {
     directory::toggle_follow(&app.core, caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -49,7 +53,11 @@ pub struct IsFollowed {
     responses((status = 200, description = "The answer", body = IsFollowed), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
-pub async fn is_followed(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>) -> Result<Json<IsFollowed>> {
+pub async fn is_followed(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+) -> Result<Json<IsFollowed>> {
     Ok(Json(IsFollowed { is_followed: directory::is_followed(&app.core, caller, id).await? }))
 }
 
@@ -70,7 +78,11 @@ pub struct IsFollower {
     responses((status = 200, description = "The answer", body = IsFollower), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
-pub async fn is_follower(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>) -> Result<Json<IsFollower>> {
+pub async fn is_follower(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+) -> Result<Json<IsFollower>> {
     Ok(Json(IsFollower { is_follower: directory::is_follower(&app.core, caller, id).await? }))
 }
 
@@ -90,7 +102,13 @@ pub async fn is_follower(State(app): State<App>, CallerFrom(caller): CallerFrom,
     responses((status = 200, description = "A page of users", body = PageBody<User>), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
-pub async fn list_followers(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>, url: ListUrl, query: Query) -> Result<Response> {
+pub async fn list_followers(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+    url: ListUrl,
+    query: Query,
+) -> Result<Response> {
     list(&app, caller, id, FollowSide::Followers, &url, query).await
 }
 
@@ -110,14 +128,28 @@ pub async fn list_followers(State(app): State<App>, CallerFrom(caller): CallerFr
     responses((status = 200, description = "A page of users", body = PageBody<User>), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
-pub async fn list_followings(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>, url: ListUrl, query: Query) -> Result<Response> {
+pub async fn list_followings(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+    url: ListUrl,
+    query: Query,
+) -> Result<Response> {
     list(&app, caller, id, FollowSide::Followings, &url, query).await
 }
 
-async fn list(app: &App, caller: Caller, id: UserId, side: FollowSide, url: &ListUrl, mut query: Query) -> Result<Response> {
+async fn list(
+    app: &App,
+    caller: Caller,
+    id: UserId,
+    side: FollowSide,
+    url: &ListUrl,
+    mut query: Query,
+) -> Result<Response> {
     let window = page_query(app, &mut query);
     let cursor = query.text("cursor");
-    let after = cursor.as_deref().and_then(|cursor| cursor_numbers(cursor, window.offset)).map(|[after]: [i64; 1]| after);
+    let after =
+        cursor.as_deref().and_then(|cursor| cursor_numbers(cursor, window.offset)).map(|[after]: [i64; 1]| after);
     if cursor.is_some() && after.is_none() {
         query.problem("cursor", ErrorCode::Invalid, "Take it from a next link, together with its offset.");
     }

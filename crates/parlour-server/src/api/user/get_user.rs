@@ -23,7 +23,11 @@ use parlour_types::view::{ConnectionStatus, UserWithAccess};
     ),
     security(("token" = [])),
 )]
-pub async fn get_user(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>) -> Result<Response> {
+pub async fn get_user(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+) -> Result<Response> {
     let found = directory::get_user(&app.core, caller, id).await?;
     let view = UserWithAccess {
         user: (&found.card.user).into(),

@@ -20,7 +20,11 @@ use serde::Serialize;
     responses((status = 204, description = "Hidden, or no longer hidden"), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
-pub async fn toggle_hide(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>) -> Result<StatusCode> {
+pub async fn toggle_hide(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+) -> Result<StatusCode> {
     directory::toggle_hide(&app.core, caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -42,7 +46,11 @@ pub struct IsHidden {
     responses((status = 200, description = "The answer", body = IsHidden), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
-pub async fn is_hidden(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>) -> Result<Json<IsHidden>> {
+pub async fn is_hidden(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+) -> Result<Json<IsHidden>> {
     Ok(Json(IsHidden { is_hidden: directory::is_hidden(&app.core, caller, id).await? }))
 }
 

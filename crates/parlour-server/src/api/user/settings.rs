@@ -20,7 +20,11 @@ use parlour_types::model::{Settings, SettingsChange};
     ),
     security(("token" = [])),
 )]
-pub async fn get_settings(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>) -> Result<Json<Settings>> {
+pub async fn get_settings(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+) -> Result<Json<Settings>> {
     Ok(Json(directory::get_settings(&app.core, caller, id).await?))
 }
 
@@ -64,7 +68,12 @@ pub struct SettingsBody {
     ),
     security(("token" = [])),
 )]
-pub async fn change_settings(State(app): State<App>, CallerFrom(caller): CallerFrom, PathId(id): PathId<UserId>, mut body: Body) -> Result<Json<Settings>> {
+pub async fn change_settings(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+    mut body: Body,
+) -> Result<Json<Settings>> {
     const SWITCH: (i64, i64) = (0, 1);
     let change = SettingsChange {
         qa_frequency: body.int("qa_frequency", (-1, 1)),
