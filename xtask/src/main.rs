@@ -1,1 +1,40 @@
-fn main() {}
+//! The project's own commands. `cargo xtask test` is what CI runs; nothing needs to be installed before it but a Rust toolchain.
+
+mod corpus;
+mod process;
+mod screenshot;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  test                     everything CI checks: format, lints, tests, the official SDK against a running server
+  docs                     writes the generated files again: parlour.example.toml
+  screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
+  corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
+  corpus check FILE        imports that corpus into a fresh server and reads every message back through the API";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["test"] => test::test(),
+        ["docs"] => test::write_generated_files(),
+        ["screenshot"] => screenshot::screenshot(),
+        ["corpus", "convert", file] => corpus::convert(file),
+        ["corpus", "check", file] => corpus::check(file),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Everything that CI checks.
+
+use crate::process::{cargo, command, release_binary, root, run};
+use crate::tools::{NODE, NPM, ensure_tool};
+use anyhow::Result;
+use std::path::Path;
+use std::time::Instant;
+
+pub(crate) fn test() -> Result<()> {
+    let started = Instant::now();
+    step("format", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+    step("lints", || {
+        run(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+    })?;
+    step("tests", || run(&mut cargo(&["test", "--quiet", "--workspace", "--no-fail-fast"])))?;
+    step("the official SDK", || {
+        ensure_tool(&NODE)?;
+        ensure_tool(&NPM)?;
+        official_sdk(&release_binary()?)
+    })?;
+    println!("\nEverything passed, in {} s.", started.elapsed().as_secs());
+    Ok(())
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("\n== {name}");
+    let started = Instant::now();
+    work()?;
+    println!("== {name}: passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+/// The SelfCommunity SDK from npm, unmodified, in node, against a server of its own.
+fn official_sdk(binary: &Path) -> Result<()> {
+    let folder = root().join("tests/clients/sdk");
+    run(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
+    run(command("npm", &["test"]).current_dir(&folder).env("PARLOUR_BIN", binary))
+}
+
+/// Writes the files that are made from the code. A test holds them true.
+pub(crate) fn write_generated_files() -> Result<()> {
+    let example = crate::process::output(&mut cargo(&[
+        "run",
+        "--quiet",
+        "--package",
+        "parlour-server",
+        "--",
+        "config",
+        "example",
+    ]))?;
+    std::fs::write(root().join("parlour.example.toml"), example)?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Programs that the tests need and cargo does not bring: installed from Debian's packages when missing, and said so.
+
+use crate::process::{command, run};
+use anyhow::{Result, bail};
+use std::process::Stdio;
+
+/// A program and the package that brings it.
+pub(crate) struct Tool {
+    /// What is run.
+    pub(crate) program: &'static str,
+    /// What is installed.
+    pub(crate) packages: &'static [&'static str],
+}
+
+/// Node.js with npm, for the official SDK.
+pub(crate) const NODE: Tool = Tool { program: "node", packages: &["nodejs", "npm"] };
+
+/// npm by itself, where Node.js is there without it.
+pub(crate) const NPM: Tool = Tool { program: "npm", packages: &["npm"] };
+
+/// A browser, for screenshots.
+pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", packages: &["chromium", "fonts-dejavu-core"] };
+
+/// Makes sure that `tool` can be run.
+pub(crate) fn ensure_tool(tool: &Tool) -> Result<()> {
+    if runs(tool.program) {
+        return Ok(());
+    }
+    let packages = tool.packages.join(" ");
+    if !runs("apt-get") {
+        bail!("{} is missing, and there is no apt-get to install it with: install {packages} yourself", tool.program);
+    }
+    println!("{} is missing: installing {packages} from Debian's packages", tool.program);
+    let as_root = |arguments: &[&str]| {
+        let mut command = if runs_as_root() {
+            command("apt-get", arguments)
+        } else {
+            command("sudo", &[&["-n", "apt-get"], arguments].concat())
+        };
+        run(command.env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    as_root(&["update", "-q"])?;
+    as_root(&[&["install", "-y", "-q", "--no-install-recommends"], tool.packages].concat())
+}
+
+fn runs(program: &str) -> bool {
+    command(program, &["--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn runs_as_root() -> bool {
+    let output = command("id", &["-u"]).output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
