@@ -1,38 +1,31 @@
-//! Pictures for the documentation, taken in a real browser.
+//! Parlour's pages in a real browser: checked by the tests, and photographed for the documentation.
 
 use crate::process::{Server, command, release_binary, root, run};
-use crate::tools::{CHROMIUM, ensure_tool};
+use crate::tools::{CHROMIUM, NODE, NPM, ensure_tool};
 use anyhow::{Context as _, Result};
+use std::path::Path;
 
-/// Takes a picture of the API's documentation page, as the demo serves it.
+/// Takes the pictures of the documentation.
 pub(crate) fn screenshot() -> Result<()> {
-    ensure_tool(&CHROMIUM)?;
-    let data = tempfile::tempdir()?;
-    let folder = data.path().join("demo");
-    let folder = folder.to_str().context("a path in UTF-8")?;
-    let server = Server::start(&release_binary()?, &["demo", "--data-dir", folder])?;
     let images = root().join("docs/images");
     std::fs::create_dir_all(&images)?;
-    let picture = format!("--screenshot={}", images.join("api-docs.png").display());
-    let profile = format!("--user-data-dir={}", data.path().join("profile").display());
-    let page = format!("{}/docs/#/Private%20messages/get_thread", server.url);
-    run(&mut command(
-        "chromium",
-        &[
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--hide-scrollbars",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--window-size=1280,1500",
-            "--virtual-time-budget=10000",
-            &profile,
-            &picture,
-            &page,
-        ],
-    ))
+    look_at_pages(&release_binary()?, Some(&images.join("api-docs.png")))
+}
+
+/// Opens the documentation page of a demo in Chromium and checks what it shows; with `picture`, leaves a screenshot there.
+pub(crate) fn look_at_pages(binary: &Path, picture: Option<&Path>) -> Result<()> {
+    for tool in [&NODE, &NPM, &CHROMIUM] {
+        ensure_tool(tool)?;
+    }
+    let data = tempfile::tempdir()?;
+    let folder = data.path().join("demo");
+    let server = Server::start(binary, &["demo", "--data-dir", folder.to_str().context("a path in UTF-8")?])?;
+    let pages = root().join("tests/clients/pages");
+    run(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(&pages))?;
+    let mut script = command("node", &["docs.mjs"]);
+    script.current_dir(&pages).env("PARLOUR_URL", &server.url);
+    if let Some(picture) = picture {
+        script.env("PICTURE", picture);
+    }
+    run(&mut script)
 }

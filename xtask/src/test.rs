@@ -1,6 +1,7 @@
 //! Everything that CI checks.
 
 use crate::process::{cargo, command, release_binary, root, run};
+use crate::screenshot::look_at_pages;
 use crate::tools::{NODE, NPM, ensure_tool};
 use anyhow::Result;
 use std::path::Path;
@@ -18,6 +19,7 @@ pub(crate) fn test() -> Result<()> {
         ensure_tool(&NPM)?;
         official_sdk(&release_binary()?)
     })?;
+    step("the pages in a browser", || look_at_pages(&release_binary()?, None))?;
     println!("\nEverything passed, in {} s.", started.elapsed().as_secs());
     Ok(())
 }

@@ -82,7 +82,7 @@ impl Writer {
             .name("parlour-writer".into())
             .spawn(move || {
                 WriterThread { connection, ids: RefCell::default(), data_version: None, poisoned: seen_by_thread }
-                    .run(jobs)
+                    .run(jobs);
             })
             .map_err(|source| StoreError::File { path: "parlour-writer".into(), source })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), poisoned })

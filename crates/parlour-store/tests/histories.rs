@@ -1,5 +1,7 @@
 //! Random histories of a thread, played against a naive model: ten thousand of them must agree in every answer.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use parlour_store::messages::{self, IdRange};
 use parlour_store::{Store, StoreError, threads, users};
 use parlour_types::model::{MessageStatus, User};

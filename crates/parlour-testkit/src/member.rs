@@ -24,7 +24,6 @@ impl Visitor {
     }
 
     /// A request to be completed by the test; `path` may be a whole address.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         let request = self.http.request(method, url);

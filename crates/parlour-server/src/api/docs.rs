@@ -8,8 +8,28 @@ use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::{Config, serve};
 
 static SWAGGER: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-    Arc::new(Config::from("../api/v2/openapi.json").try_it_out_enabled(true).persist_authorization(false))
+    let config = Config::from("../api/v2/openapi.json").use_base_layout().try_it_out_enabled(true);
+    Arc::new(config.display_request_duration(true).default_models_expand_depth(0).validator_url("none"))
 });
+
+/// The page around Swagger UI.
+const INDEX: &str = r#"<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Parlour API</title>
+<link rel="stylesheet" href="swagger-ui.css">
+<link rel="icon" href="data:,">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="swagger-ui-bundle.js"></script>
+<script src="swagger-ui-standalone-preset.js"></script>
+<script src="swagger-initializer.js"></script>
+</body>
+</html>
+"#;
 
 /// Everything comes from the binary; the page may load nothing from elsewhere. Swagger UI writes styles into the page and draws its
 /// icons from `data:` addresses.
@@ -29,7 +49,7 @@ pub async fn redirect_to_docs(State(app): State<App>) -> Redirect {
 
 /// The first page of the documentation.
 pub async fn docs_index() -> Response {
-    file("index.html")
+    page("text/html; charset=utf-8".into(), INDEX.as_bytes().to_vec())
 }
 
 /// A file of the documentation page.
@@ -39,17 +59,16 @@ pub async fn docs_file(Path(name): Path<String>) -> Response {
 
 fn file(name: &str) -> Response {
     match serve(name, Arc::clone(&SWAGGER)) {
-        Ok(Some(file)) => {
-            let headers = [
-                (header::CONTENT_TYPE, file.content_type),
-                (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned()),
-            ];
-            (headers, file.bytes.into_owned()).into_response()
-        }
+        Ok(Some(file)) => page(file.content_type, file.bytes.into_owned()),
         Ok(None) => crate::error::ApiError::not_found().into_response(),
         Err(error) => {
             tracing::error!(%error, "the documentation page failed");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+fn page(content_type: String, bytes: Vec<u8>) -> Response {
+    let policy = (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.to_owned());
+    ([(header::CONTENT_TYPE, content_type), policy], bytes).into_response()
 }

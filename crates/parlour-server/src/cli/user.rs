@@ -149,10 +149,11 @@ fn print(common: &Common, user: &User) {
     }
     let status = match user.status {
         UserStatus::Approved => "",
-        UserStatus::Blocked => "  blocked",
-        UserStatus::Deleted => "  deleted",
-        UserStatus::Unregistered => "  unregistered",
+        UserStatus::Blocked => "blocked",
+        UserStatus::Deleted => "deleted",
+        UserStatus::Unregistered => "unregistered",
     };
-    let role = user.role.map(|role| format!("  {}", role.as_str())).unwrap_or_default();
-    println!("{}  {}  {}{role}{status}", user.id, user.username, user.real_name);
+    let id = user.id.to_string();
+    let words = [&*id, &*user.username, &*user.real_name, user.role.map_or("", Role::as_str), status];
+    println!("{}", words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("  "));
 }

@@ -327,7 +327,7 @@ fn write_sections(mut line: impl FnMut(&Key) -> String) -> String {
         let (of, _) = key.name.split_once('.').unwrap_or((key.name, ""));
         if of != section {
             let gap = if section.is_empty() { "" } else { "\n" };
-            let _ = write!(text, "{gap}[{of}]\n");
+            let _ = writeln!(text, "{gap}[{of}]");
             section = of;
         }
         text.push_str(&line(key));

@@ -44,7 +44,7 @@ impl Body {
     /// The whole number given for `name`, from `min` to `max`; `null` and empty count as absent.
     pub fn int(&mut self, name: &'static str, (min, max): (i64, i64)) -> Option<i64> {
         let given = self.take_one(name)?;
-        match self.to_int(name, given, min)? {
+        match self.parse_number(name, given, min)? {
             value if value <= max => Some(value),
             _ => {
                 self.problem(name, ErrorCode::OutOfRange, format!("Must be an integer from {min} to {max}."));
@@ -87,7 +87,7 @@ impl Body {
         }
         values
             .into_iter()
-            .filter_map(|given| self.to_int(name, given, 1).and_then(|value| T::try_from(value).ok()))
+            .filter_map(|given| self.parse_number(name, given, 1).and_then(|value| T::try_from(value).ok()))
             .collect()
     }
 
@@ -119,7 +119,7 @@ impl Body {
         Some(given)
     }
 
-    fn to_int(&mut self, name: &'static str, given: Given, min: i64) -> Option<i64> {
+    fn parse_number(&mut self, name: &'static str, given: Given, min: i64) -> Option<i64> {
         let parsed = match &given {
             Given::Json(Value::Null) => return None,
             Given::Text(text) | Given::Json(Value::String(text)) if text.is_empty() => return None,

@@ -70,7 +70,7 @@ fn members_are_listed_shown_and_refused_with_a_reason() {
     let data = folder.path();
     done(data, &["user", "add", "--id", "1", "--username", "ann", "--role", "moderator"]);
     done(data, &["user", "add", "--id", "2", "--username", "bob"]);
-    assert_eq!(done(data, &["user", "list"]), "1  ann    moderator\n2  bob  \n");
+    assert_eq!(done(data, &["user", "list"]), "1  ann  moderator\n2  bob\n");
     let shown = json(data, &["user", "show", "1"]);
     assert_eq!(
         (&shown["username"], &shown["role"], &shown["status"]),

@@ -187,7 +187,7 @@ async fn every_field_of_a_user_comes_through() {
         "polls_counter": 4, "categories_counter": 5,
     });
     assert_eq!(
-        summary(&import(&server.data_dir(), file(&[full.clone()]).as_bytes(), &[])),
+        summary(&import(&server.data_dir(), file(std::slice::from_ref(&full)).as_bytes(), &[])),
         (Some(0), counted(1, 0, 0))
     );
     let me = server.sign_in(5, "eve").get("/api/v2/user/me/").await.expect(200);

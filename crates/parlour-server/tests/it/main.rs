@@ -1,5 +1,7 @@
 //! The server from outside, over real HTTP: one module a subject.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod access_matrix;
 mod appendix_b;
 mod auth;
