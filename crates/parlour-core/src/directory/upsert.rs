@@ -102,7 +102,7 @@ pub fn upsert_user(tx: &Tx<'_>, row: UserRow, now: Timestamp) -> Result<UpsertRe
 pub struct Provision {
     /// The token's user.
     pub user_id: UserId,
-    /// The token's `username`, if it has one that is well formed.
+    /// The token's `username`, if any.
     pub username: Option<String>,
     /// The token's `ext_id`, if any.
     pub ext_id: Option<String>,
@@ -114,14 +114,16 @@ pub struct Provision {
 /// [`Error::UnknownCaller`] when the claims make no user.
 pub async fn provision(core: &Core, claims: Provision) -> Result<()> {
     let now = core.clock.now();
-    let row = UserRow {
-        id: Some(claims.user_id),
-        change: UserChange {
-            username: Some(claims.username.unwrap_or_else(|| format!("user{}", claims.user_id))),
-            ext_id: claims.ext_id.map(Some),
-            ..UserChange::default()
-        },
-    };
+    let mut change = UserChange { username: claims.username, ext_id: claims.ext_id.map(Some), ..UserChange::default() };
+    // A claim that makes no field is left out: the token is good all the same.
+    for problem in check_change(&change) {
+        match &*problem.field {
+            "username" => change.username = None,
+            _ => change.ext_id = None,
+        }
+    }
+    change.username.get_or_insert_with(|| format!("user{}", claims.user_id));
+    let row = UserRow { id: Some(claims.user_id), change };
     core.store
         .write(move |tx| {
             if users::account(tx, claims.user_id)?.is_none() {

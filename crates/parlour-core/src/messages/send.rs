@@ -1,13 +1,13 @@
 use crate::access::{admit, admit_active, can_send};
 use crate::rules::MAX_KEY_CHARS;
-use crate::{Caller, Card, Core, Error, FieldProblem, Result};
-use parlour_store::idempotency::{self, Fingerprint, FirstUse};
-use parlour_store::{Tx, messages, relations, users};
+use crate::{Caller, Core, Error, FieldProblem, Result};
+use parlour_store::idempotency::{self, Fingerprint, FirstMessage, FirstUse};
+use parlour_store::{StoreError, Tx, messages, relations, users};
 use parlour_types::model::Message;
 use parlour_types::text::{MessageText, TextProblem};
-use parlour_types::{ErrorCode, MessageId, UserId};
+use parlour_types::view::UserJson;
+use parlour_types::{ErrorCode, MessageId, Timestamp, UserId};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
 
 /// The caller's name for one send, so that a repeat is recognised: 1 to 255 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,13 +44,13 @@ pub struct Sent {
     /// The message.
     pub message: Message,
     /// To whom.
-    pub receiver: Arc<Card>,
+    pub receiver: UserJson,
 }
 
 /// What a send made: one message a recipient, in the order given.
 pub struct SentMessages {
     /// Who sent.
-    pub sender: Arc<Card>,
+    pub sender: UserJson,
     /// The messages.
     pub messages: Vec<Sent>,
     /// Whether the key was known, so that nothing was sent now.
@@ -66,25 +66,30 @@ pub struct SentMessages {
 pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> Result<SentMessages> {
     let order = Order::check(core, caller, request)?;
     let now = core.clock.now();
-    let (ids, replayed) = core
+    let made = core
         .store
         .write(move |tx| {
-            if let Some(ids) = order.first_use(tx)? {
-                return Ok((ids, true));
+            if let Some(first) = order.first_use(tx)? {
+                return Ok::<_, Error>(Made::Keyed { first, replayed: true });
             }
             order.authorize(tx)?;
             let send = |to: &UserId| {
                 messages::send_direct(tx, order.sender, *to, order.text.as_str(), now).map(|sent| sent.id)
             };
             let ids: Vec<MessageId> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
-            if let Some(key) = &order.key {
-                let first = FirstUse { fingerprint: order.fingerprint(), message_ids: ids.clone() };
-                idempotency::remember(tx, order.sender, &key.0, &first, now)?;
+            match &order.key {
+                None => Ok(Made::Plain(ids)),
+                Some(key) => Ok(Made::Keyed { first: order.remember(tx, key, ids, now)?, replayed: false }),
             }
-            Ok::<_, Error>((ids, false))
         })
         .await?;
-    render(core, caller, ids, replayed).await
+    render(core, caller, made).await
+}
+
+/// What the write made, or an earlier one under the same key.
+enum Made {
+    Plain(Vec<MessageId>),
+    Keyed { first: FirstUse, replayed: bool },
 }
 
 /// A well-formed send.
@@ -122,15 +127,30 @@ impl Order {
         }
     }
 
-    /// The messages of the key's first use, if there was one.
-    fn first_use(&self, tx: &Tx<'_>) -> Result<Option<Vec<MessageId>>> {
+    /// The key's first use, if there was one.
+    fn first_use(&self, tx: &Tx<'_>) -> Result<Option<FirstUse>> {
         let Some(key) = &self.key else { return Ok(None) };
         admit(tx, Caller { user_id: self.sender })?;
         match idempotency::find(tx, self.sender, &key.0)? {
-            None => Ok(None),
-            Some(first) if first.fingerprint == self.fingerprint() => Ok(Some(first.message_ids)),
-            Some(_) => Err(Error::KeyReused),
+            Some(first) if first.fingerprint != self.fingerprint() => Err(Error::KeyReused),
+            first => Ok(first),
         }
+    }
+
+    /// Takes the key, and keeps the people as this answer shows them.
+    fn remember(&self, tx: &Tx<'_>, key: &IdempotencyKey, ids: Vec<MessageId>, now: Timestamp) -> Result<FirstUse> {
+        let keep =
+            |user| idempotency::keep_rendering(tx, user, |user| UserJson::render(&user.into()).as_str().to_owned());
+        let message = |(id, receiver_id): (MessageId, &UserId)| {
+            Ok(FirstMessage { id, receiver_id: *receiver_id, receiver_version: keep(*receiver_id)? })
+        };
+        let first = FirstUse {
+            fingerprint: self.fingerprint(),
+            sender_version: keep(self.sender)?,
+            messages: ids.into_iter().zip(&self.recipients).map(message).collect::<Result<_>>()?,
+        };
+        idempotency::remember(tx, self.sender, &key.0, &first, now)?;
+        Ok(first)
     }
 
     fn authorize(&self, tx: &Tx<'_>) -> Result<()> {
@@ -179,16 +199,34 @@ fn check_text(raw: Option<String>, limit: usize) -> Result<MessageText, FieldPro
     })
 }
 
-/// Reads back what was sent. A repeat answers the messages as they are now: text taken back since does not return.
-async fn render(core: &Core, caller: Caller, ids: Vec<MessageId>, replayed: bool) -> Result<SentMessages> {
+/// Reads back what was sent. Under a key the people are those of the first answer, and the messages as they are now: text taken back
+/// since does not return.
+async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages> {
     core.ask(caller, move |read, viewer| {
-        let sent = |id: MessageId| {
-            let found = messages::find(read, id, viewer.id())?.ok_or(Error::NotFound)?;
-            let receiver = viewer.cards.known(found.member.thread().partner_of(viewer.id()))?;
-            Ok(Sent { message: found.message, receiver })
+        let find = |id| Ok::<_, Error>(messages::find(read, id, viewer.id())?.ok_or(Error::NotFound)?);
+        let kept = |user, version| {
+            let broken = StoreError::Inconsistent { table: "user_renderings", what: "JSON" };
+            Ok::<_, Error>(UserJson::kept(idempotency::rendering(read, user, version)?).ok_or(broken)?)
         };
-        let messages = ids.into_iter().map(sent).collect::<Result<_>>()?;
-        Ok(SentMessages { sender: Arc::clone(&viewer.card), messages, replayed })
+        match made {
+            Made::Plain(ids) => {
+                let sent = |id: MessageId| {
+                    let found = find(id)?;
+                    let receiver = viewer.cards.known(found.member.thread().partner_of(viewer.id()))?;
+                    Ok(Sent { message: found.message, receiver: receiver.json.clone() })
+                };
+                let messages = ids.into_iter().map(sent).collect::<Result<_>>()?;
+                Ok(SentMessages { sender: viewer.card.json.clone(), messages, replayed: false })
+            }
+            Made::Keyed { first, replayed } => {
+                let sent = |one: FirstMessage| {
+                    let receiver = kept(one.receiver_id, one.receiver_version)?;
+                    Ok(Sent { message: find(one.id)?.message, receiver })
+                };
+                let messages = first.messages.into_iter().map(sent).collect::<Result<_>>()?;
+                Ok(SentMessages { sender: kept(viewer.id(), first.sender_version)?, messages, replayed })
+            }
+        }
     })
     .await
 }

@@ -117,6 +117,7 @@ fn history(now: Timestamp) -> Vec<Record> {
                 real_name: Some((*real_name).into()),
                 role: (*username == "lena").then_some(Some(Role::Moderator)),
                 community_badge: (*username == "lena").then_some(true),
+                date_joined: Some(now.plus_micros(-(400 - id) * 24 * 60 * MINUTE)),
                 ..UserChange::default()
             };
             Record::User { id: user(*id), change: Box::new(change) }

@@ -85,6 +85,15 @@ impl Body {
                 other => values.push(other),
             }
         }
+        // An element that is empty is no id, unlike an empty field: what the official UI makes of a name typed freely is `null`.
+        let is_empty = |given: &Given| match given {
+            Given::Json(Value::Null) => true,
+            Given::Text(text) | Given::Json(Value::String(text)) => text.is_empty(),
+            Given::Json(_) => false,
+        };
+        if values.iter().any(is_empty) {
+            self.problem(name, ErrorCode::Invalid, "A valid integer is required.");
+        }
         values
             .into_iter()
             .filter_map(|given| self.parse_number(name, given, 1).and_then(|value| T::try_from(value).ok()))

@@ -166,10 +166,20 @@ create table idempotency_keys (
     key         text    not null,
     -- SHA-256 of what was asked for.
     fingerprint blob    not null,
-    -- JSON array of message ids, in the order of the first answer.
-    message_ids text    not null,
+    -- The version of the sender that the first answer showed.
+    sender_version integer not null,
+    -- JSON array of [message id, receiver id, the receiver's version], in the order of the first answer.
+    messages    text    not null,
     created_at  integer not null,
     primary key (sender_id, key)
+) without rowid;
+
+-- How a user looked in a version that an idempotency key refers to, as JSON: a repeat answers what the first use answered.
+create table user_renderings (
+    user_id integer not null references users (id),
+    version integer not null,
+    json    text    not null,
+    primary key (user_id, version)
 ) without rowid;
 
 -- External ids of imported messages, so that an import can be repeated.

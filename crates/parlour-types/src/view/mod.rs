@@ -23,6 +23,18 @@ impl UserJson {
         Self(Arc::from(raw))
     }
 
+    /// Takes a rendering back from where it was kept; `None` unless it is JSON.
+    #[must_use]
+    pub fn kept(json: String) -> Option<Self> {
+        RawValue::from_string(json).ok().map(|raw| Self(Arc::from(raw)))
+    }
+
+    /// The rendering, to be kept.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
     /// How many bytes it takes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

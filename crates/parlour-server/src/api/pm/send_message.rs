@@ -89,7 +89,7 @@ pub async fn send_message(
         .messages
         .iter()
         .map(|one| {
-            let people = (&sent.sender.json, &one.receiver.json);
+            let people = (&sent.sender, &one.receiver);
             Message::for_participant(&one.message, people, one.message.created_at, ThreadStatus::Seen, hidden_text)
         })
         .collect();
