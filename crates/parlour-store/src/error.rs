@@ -11,6 +11,9 @@ pub enum StoreError {
     /// An earlier commit could not be brought to disk: nothing is acknowledged any more until a restart.
     #[error("the database refuses writes since a commit failed; restart the server")]
     Poisoned,
+    /// The database took a whole transaction back by itself; nothing of it was kept.
+    #[error("the database rolled the transaction back")]
+    RolledBack,
     /// The disk is full.
     #[error("no space is left for the database")]
     DiskFull,
@@ -74,7 +77,7 @@ impl StoreError {
     /// Whether trying again later can help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy | Self::Poisoned | Self::DiskFull | Self::WriterStopped)
+        matches!(self, Self::Busy | Self::Poisoned | Self::RolledBack | Self::DiskFull | Self::WriterStopped)
     }
 }
 

@@ -206,6 +206,7 @@ impl WriterThread {
             change.answer(Some(match error {
                 StoreError::Busy => StoreError::Busy,
                 StoreError::DiskFull => StoreError::DiskFull,
+                StoreError::RolledBack => StoreError::RolledBack,
                 _ => StoreError::Poisoned,
             }));
         }
@@ -215,7 +216,12 @@ impl WriterThread {
 /// Runs one change under a savepoint.
 fn run_change(tx: &Tx<'_>, change: &mut dyn Change) -> Result<()> {
     tx.execute("savepoint change", &[])?;
-    if change.run(tx) == Verdict::RollBack {
+    let verdict = change.run(tx);
+    if tx.connection().is_autocommit() {
+        // Some errors, a full disk among them, make SQLite take the whole transaction back by itself.
+        return Err(StoreError::RolledBack);
+    }
+    if verdict == Verdict::RollBack {
         tx.execute("rollback to change", &[])?;
     }
     tx.execute("release change", &[])?;

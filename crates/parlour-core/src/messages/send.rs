@@ -2,6 +2,7 @@ use crate::access::{admit, admit_active, can_send};
 use crate::rules::MAX_KEY_CHARS;
 use crate::{Caller, Core, Error, FieldProblem, Result};
 use parlour_store::idempotency::{self, Fingerprint, FirstMessage, FirstUse};
+use parlour_store::messages::Found;
 use parlour_store::{StoreError, Tx, messages, relations, users};
 use parlour_types::model::Message;
 use parlour_types::text::{MessageText, TextProblem};
@@ -203,7 +204,7 @@ fn check_text(raw: Option<String>, limit: usize) -> Result<MessageText, FieldPro
 /// since does not return.
 async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages> {
     core.ask(caller, move |read, viewer| {
-        let find = |id| Ok::<_, Error>(messages::find(read, id, viewer.id())?.ok_or(Error::NotFound)?);
+        let find = |id| -> Result<Found> { messages::find(read, id, viewer.id())?.ok_or(Error::NotFound) };
         let kept = |user, version| {
             let broken = StoreError::Inconsistent { table: "user_renderings", what: "JSON" };
             Ok::<_, Error>(UserJson::kept(idempotency::rendering(read, user, version)?).ok_or(broken)?)

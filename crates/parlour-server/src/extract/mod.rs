@@ -14,5 +14,5 @@ pub use caller::CallerFrom;
 pub use fields::{Body, read_whole};
 pub use idempotency::Idempotency;
 pub use page::{PageQuery, page_query};
-pub use path::PathId;
+pub use path::{OwnPath, PathId, UserPath};
 pub use query::Query;

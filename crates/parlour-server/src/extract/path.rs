@@ -15,3 +15,23 @@ impl<T: TryFrom<i64>, S: Send + Sync> FromRequestParts<S> for PathId<T> {
         T::try_from(value).map(PathId).map_err(|_| ApiError::not_found())
     }
 }
+
+/// A user in the address.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes the parameter for the OpenAPI document; PathId reads it")]
+pub struct UserPath {
+    /// The user's id.
+    #[param(minimum = 1, maximum = 9007199254740991_i64)]
+    id: i64,
+}
+
+/// The caller in the address.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes the parameter for the OpenAPI document; PathId reads it")]
+pub struct OwnPath {
+    /// The caller's own id.
+    #[param(minimum = 1, maximum = 9007199254740991_i64)]
+    id: i64,
+}

@@ -1,4 +1,4 @@
-use super::thread_ref;
+use super::{ThreadSelector, thread_ref};
 use crate::app::App;
 use crate::error::Result;
 use crate::extract::{CallerFrom, Query};
@@ -6,22 +6,6 @@ use axum::extract::State;
 use http::StatusCode;
 use parlour_core::threads;
 use parlour_types::ErrorCode;
-
-/// Which thread to delete: one of the three.
-#[derive(utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes the parameters for the OpenAPI document")]
-pub struct ThreadSelector {
-    /// The id of the thread.
-    #[param(minimum = 1, maximum = 9007199254740991_i64)]
-    thread: Option<i64>,
-    /// The id of the other participant.
-    #[param(minimum = 1, maximum = 9007199254740991_i64)]
-    user: Option<i64>,
-    /// The id of a group; group conversations are switched off, so it answers 403.
-    #[param(minimum = 1, maximum = 9007199254740991_i64)]
-    group: Option<i64>,
-}
 
 /// Delete a thread
 ///

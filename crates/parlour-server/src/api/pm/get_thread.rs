@@ -1,4 +1,5 @@
-use super::{Selector, list_snippets::list_snippets, thread_ref};
+use super::list_snippets::list_snippets;
+use super::{Selector, ThreadSelector, thread_ref};
 use crate::api::PageBody;
 use crate::app::App;
 use crate::error::Result;
@@ -13,20 +14,11 @@ use parlour_store::messages::IdRange;
 use parlour_types::view::{Message, Snippet, ThreadStatus};
 use parlour_types::{ErrorCode, MessageId};
 
-/// The parameters of the seed page, "Get a Thread".
+/// Which part of a thread is asked for.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes the parameters for the OpenAPI document")]
-pub struct ThreadQuery {
-    /// The id of the thread.
-    #[param(minimum = 1, maximum = 9007199254740991_i64)]
-    thread: Option<i64>,
-    /// The id of the other participant.
-    #[param(minimum = 1, maximum = 9007199254740991_i64)]
-    user: Option<i64>,
-    /// The id of a group; group conversations are switched off, so it answers 403.
-    #[param(minimum = 1, maximum = 9007199254740991_i64)]
-    group: Option<i64>,
+pub struct ThreadRange {
     /// Return all messages before this id of the message (excluded before_message).
     #[param(minimum = 1, maximum = 9007199254740991_i64)]
     before_message: Option<i64>,
@@ -59,7 +51,7 @@ pub enum ThreadOrSnippets<'a> {
     path = "/api/v2/pm/",
     tag = "Private messages",
     operation_id = "get_thread",
-    params(ThreadQuery, PageQuery),
+    params(ThreadSelector, ThreadRange, PageQuery),
     responses(
         (status = 200, description = "A page of messages, or of conversations", body = ThreadOrSnippets),
         (status = 403, description = "`group`: group conversations are switched off"),

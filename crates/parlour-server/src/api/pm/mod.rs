@@ -21,6 +21,22 @@ use http::StatusCode;
 use parlour_core::threads::ThreadRef;
 use parlour_types::{ErrorCode, UserId};
 
+/// Which thread is meant: one of the three.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters for the OpenAPI document")]
+pub struct ThreadSelector {
+    /// The id of the thread.
+    #[param(minimum = 1, maximum = 9007199254740991_i64)]
+    thread: Option<i64>,
+    /// The id of the other participant.
+    #[param(minimum = 1, maximum = 9007199254740991_i64)]
+    user: Option<i64>,
+    /// The id of a group; group conversations are switched off, so it answers 403.
+    #[param(minimum = 1, maximum = 9007199254740991_i64)]
+    group: Option<i64>,
+}
+
 /// Reads `thread`, `user` and `group`. The first given counts, in this order (contract §2.3).
 fn thread_ref(query: &mut Query) -> Option<Selector> {
     let thread = query.id("thread").map(ThreadRef::Thread);

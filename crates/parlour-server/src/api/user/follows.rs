@@ -1,7 +1,7 @@
 use crate::api::PageBody;
 use crate::app::App;
 use crate::error::Result;
-use crate::extract::{CallerFrom, PageQuery, PathId, Query, page_query};
+use crate::extract::{CallerFrom, PageQuery, PathId, Query, UserPath, page_query};
 use crate::links::{ListUrl, cursor_numbers};
 use axum::Json;
 use axum::extract::State;
@@ -19,7 +19,7 @@ use serde::Serialize;
     path = "/api/v2/user/{id}/follow/",
     tag = "Users",
     operation_id = "toggle_follow",
-    params(("id" = i64, Path, description = "The user's id", minimum = 1, maximum = 9007199254740991_i64)),
+    params(UserPath),
     responses(
         (status = 204, description = "Followed, or no longer followed"),
         (status = 403, description = "The caller is blocked, or one of the two has hidden the other"),
@@ -49,7 +49,7 @@ pub struct IsFollowed {
     path = "/api/v2/user/{id}/is_followed/",
     tag = "Users",
     operation_id = "is_followed",
-    params(("id" = i64, Path, description = "The user's id", minimum = 1, maximum = 9007199254740991_i64)),
+    params(UserPath),
     responses((status = 200, description = "The answer", body = IsFollowed), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
@@ -74,7 +74,7 @@ pub struct IsFollower {
     path = "/api/v2/user/{id}/is_follower/",
     tag = "Users",
     operation_id = "is_follower",
-    params(("id" = i64, Path, description = "The user's id", minimum = 1, maximum = 9007199254740991_i64)),
+    params(UserPath),
     responses((status = 200, description = "The answer", body = IsFollower), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
@@ -95,7 +95,7 @@ pub async fn is_follower(
     tag = "Users",
     operation_id = "list_followers",
     params(
-        ("id" = i64, Path, description = "The user's id", minimum = 1, maximum = 9007199254740991_i64),
+        UserPath,
         PageQuery,
         ("cursor" = Option<String>, Query, description = "Where the list goes on; only as it stands in a `next` link"),
     ),
@@ -121,7 +121,7 @@ pub async fn list_followers(
     tag = "Users",
     operation_id = "list_followings",
     params(
-        ("id" = i64, Path, description = "The user's id", minimum = 1, maximum = 9007199254740991_i64),
+        UserPath,
         PageQuery,
         ("cursor" = Option<String>, Query, description = "Where the list goes on; only as it stands in a `next` link"),
     ),

@@ -1,6 +1,6 @@
 use crate::app::App;
 use crate::error::Result;
-use crate::extract::{CallerFrom, PathId};
+use crate::extract::{CallerFrom, PathId, UserPath};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use parlour_types::view::{ConnectionStatus, UserWithAccess};
     path = "/api/v2/user/{id}/",
     tag = "Users",
     operation_id = "get_user",
-    params(("id" = i64, Path, description = "The user's id", minimum = 1, maximum = 9007199254740991_i64)),
+    params(UserPath),
     responses(
         (status = 200, description = "The user", body = UserWithAccess),
         (status = 404, description = "No such user"),

@@ -1,6 +1,6 @@
 use crate::app::App;
 use crate::error::Result;
-use crate::extract::{CallerFrom, PathId};
+use crate::extract::{CallerFrom, PathId, UserPath};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -16,7 +16,7 @@ use serde::Serialize;
     path = "/api/v2/user/{id}/hide/",
     tag = "Users",
     operation_id = "toggle_hide",
-    params(("id" = i64, Path, description = "The user's id", minimum = 1, maximum = 9007199254740991_i64)),
+    params(UserPath),
     responses((status = 204, description = "Hidden, or no longer hidden"), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]
@@ -42,7 +42,7 @@ pub struct IsHidden {
     path = "/api/v2/user/{id}/is_hidden/",
     tag = "Users",
     operation_id = "is_hidden",
-    params(("id" = i64, Path, description = "The user's id", minimum = 1, maximum = 9007199254740991_i64)),
+    params(UserPath),
     responses((status = 200, description = "The answer", body = IsHidden), (status = 404, description = "No such user")),
     security(("token" = [])),
 )]

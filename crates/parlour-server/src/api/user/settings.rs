@@ -1,6 +1,6 @@
 use crate::app::App;
 use crate::error::Result;
-use crate::extract::{Body, CallerFrom, PathId};
+use crate::extract::{Body, CallerFrom, OwnPath, PathId};
 use axum::Json;
 use axum::extract::State;
 use parlour_core::directory;
@@ -13,7 +13,7 @@ use parlour_types::model::{Settings, SettingsChange};
     path = "/api/v2/user/{id}/settings/",
     tag = "Users",
     operation_id = "get_settings",
-    params(("id" = i64, Path, description = "The caller's own id", minimum = 1, maximum = 9007199254740991_i64)),
+    params(OwnPath),
     responses(
         (status = 200, description = "The settings", body = Settings),
         (status = 403, description = "Somebody else's settings"),
@@ -56,7 +56,7 @@ pub struct SettingsBody {
     path = "/api/v2/user/{id}/settings/",
     tag = "Users",
     operation_id = "change_settings",
-    params(("id" = i64, Path, description = "The caller's own id", minimum = 1, maximum = 9007199254740991_i64)),
+    params(OwnPath),
     request_body(content(
         (SettingsBody = "application/json"),
         (SettingsBody = "application/x-www-form-urlencoded"),

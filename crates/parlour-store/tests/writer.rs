@@ -1,0 +1,169 @@
+//! The one writer: groups, order, and what becomes of a change that fails.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use parlour_store::events::{self, EventKind};
+use parlour_store::messages::{self, IdRange};
+use parlour_store::{Store, StoreError, threads, users};
+use parlour_types::model::User;
+use parlour_types::{Timestamp, UserId, Window};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+fn id(id: i64) -> UserId {
+    UserId::new(id).unwrap()
+}
+
+async fn store_with_users(count: i64) -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("parlour.db")).unwrap();
+    for user in 1..=count {
+        add(&store, user).await.unwrap();
+    }
+    (folder, store)
+}
+
+async fn add(store: &Store, user: i64) -> Result<(), StoreError> {
+    store.write(move |tx| users::insert(tx, &User::new(id(user), format!("user{user}"), NOW))).await
+}
+
+async fn exists(store: &Store, user: i64) -> bool {
+    store.read(move |read| users::account(read, id(user))).await.unwrap().is_some()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sends_at_once_get_gap_free_numbers_and_one_order() {
+    let (_folder, store) = store_with_users(2).await;
+    let mut senders = JoinSet::new();
+    for sender in 0..16 {
+        let store = store.clone();
+        senders.spawn(async move {
+            let (from, to) = if sender % 2 == 0 { (id(1), id(2)) } else { (id(2), id(1)) };
+            let mut own = Vec::new();
+            for index in 0..25 {
+                let text = format!("{sender}-{index}");
+                let sent = store.write(move |tx| messages::send_direct(tx, from, to, &text, NOW)).await.unwrap();
+                own.push((sent.seq, sent.id));
+            }
+            own
+        });
+    }
+    let own = senders.join_all().await;
+    for sent in &own {
+        assert!(sent.is_sorted(), "a sender's own messages keep their order");
+    }
+    let mut all: Vec<_> = own.into_iter().flatten().collect();
+    all.sort_unstable();
+    assert!(all.iter().map(|(seq, _)| *seq).eq(1..=400), "gap-free");
+    assert!(all.windows(2).all(|pair| pair[0].1 < pair[1].1), "ids grow with the sequence");
+    for side in [1, 2] {
+        let rows = store
+            .read(move |read| {
+                let member = threads::membership_with(read, id(side), id(3 - side))?.unwrap();
+                messages::page(read, &member, IdRange::default(), Window { limit: 400, offset: 0 })
+            })
+            .await
+            .unwrap()
+            .rows;
+        assert!(rows.iter().map(|row| (row.seq, row.id)).eq(all.iter().copied()), "both sides see the one order");
+        assert_eq!(store.read(move |read| threads::recount(read, id(side))).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn every_member_has_a_gap_free_log_of_what_happened() {
+    let (_folder, store) = store_with_users(2).await;
+    let first = store.write(|tx| messages::send_direct(tx, id(1), id(2), "one", NOW)).await.unwrap();
+    store.write(|tx| messages::send_direct(tx, id(2), id(1), "two", NOW)).await.unwrap();
+    let thread = first.thread_id;
+    store.write(move |tx| threads::mark_seen(tx, thread, id(1), 2, NOW)).await.unwrap();
+    store.write(move |tx| messages::hide(tx, &first, NOW)).await.unwrap();
+    let log = |user: i64| {
+        let store = store.clone();
+        async move {
+            let events = store.read(move |read| events::after(read, id(user), 0, 100)).await.unwrap();
+            events.into_iter().map(|(position, event)| (position, event.kind, event.seq)).collect::<Vec<_>>()
+        }
+    };
+    use EventKind::{MessageCreated, MessageHidden, ThreadSeen};
+    assert_eq!(
+        log(1).await,
+        [(1, MessageCreated, 1), (2, MessageCreated, 2), (3, ThreadSeen, 2), (4, MessageHidden, 1)]
+    );
+    assert_eq!(log(2).await, [(1, MessageCreated, 1), (2, MessageCreated, 2), (3, MessageHidden, 1)]);
+}
+
+#[tokio::test]
+async fn a_change_that_fails_takes_back_its_own_and_nothing_else() {
+    let (_folder, store) = store_with_users(0).await;
+    let good = store.clone();
+    let bad = store.clone();
+    let (kept, refused) = tokio::join!(add(&good, 1), async {
+        bad.write(|tx| {
+            users::insert(tx, &User::new(id(2), "half".into(), NOW))?;
+            Err::<(), _>(StoreError::IdsExhausted)
+        })
+        .await
+    });
+    kept.unwrap();
+    assert!(matches!(refused, Err(StoreError::IdsExhausted)));
+    assert_eq!((exists(&store, 1).await, exists(&store, 2).await), (true, false));
+}
+
+#[tokio::test]
+async fn a_change_that_panics_is_rolled_back_and_the_writer_goes_on() {
+    let (_folder, store) = store_with_users(0).await;
+    let panicked = store
+        .write(|tx| {
+            users::insert(tx, &User::new(id(1), "half".into(), NOW))?;
+            assert!(users::account(tx, id(1))?.is_none(), "on purpose");
+            Ok::<_, StoreError>(())
+        })
+        .await;
+    assert!(matches!(panicked, Err(StoreError::WritePanicked)));
+    assert!(!exists(&store, 1).await);
+    add(&store, 1).await.unwrap();
+    assert!(exists(&store, 1).await && store.accepts_writes());
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_the_store_was_closed_and_opened_again() {
+    let (folder, store) = store_with_users(2).await;
+    let sent = store.write(|tx| messages::send_direct(tx, id(1), id(2), "kept", NOW)).await.unwrap();
+    drop(store);
+    let store = Store::open(&folder.path().join("parlour.db")).unwrap();
+    let message_id = sent.id;
+    let found = store.read(move |read| messages::find(read, message_id, id(2))).await.unwrap().unwrap();
+    assert_eq!(found.message, sent);
+    // The clock stands still: without looking back into the database, the generator would issue the same number again.
+    let next = store.write(|tx| messages::send_direct(tx, id(1), id(2), "next", NOW)).await.unwrap();
+    assert!(next.id > sent.id && next.seq == sent.seq + 1);
+}
+
+#[tokio::test]
+async fn two_processes_on_one_file_never_issue_the_same_id() {
+    let (folder, one) = store_with_users(2).await;
+    let other = Store::open(&folder.path().join("parlour.db")).unwrap();
+    let mut last = None;
+    for turn in 0..20 {
+        let store = if turn % 2 == 0 { &one } else { &other };
+        let sent = store.write(|tx| messages::send_direct(tx, id(1), id(2), "hi", NOW)).await.unwrap();
+        assert!(last < Some(sent.id), "turn {turn}");
+        last = Some(sent.id);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_an_error_and_not_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("parlour.db");
+    std::fs::write(
+        &path,
+        b"this is no database, whatever its name says; it is long enough to have a header of its own",
+    )
+    .unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::Driver(_))));
+    assert!(matches!(Store::open(&folder.path().join("no/such/folder/parlour.db")), Err(StoreError::File { .. })));
+}
