@@ -3,10 +3,9 @@
 
 use crate::app::App;
 use crate::links::Peer;
-use crate::{middleware, routes};
+use crate::{middleware, rest_of_body, routes};
 use axum::Router;
-use axum::body::Body;
-use http::Request;
+use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -86,9 +85,17 @@ fn serve_connection(
     let service = service_fn(move |request: Request<Incoming>| {
         let (app, router) = (app.clone(), router.clone());
         async move {
-            let mut request = request.map(Body::new);
+            let (mut request, rest) = rest_of_body::lend(request);
             request.extensions_mut().insert(Peer(peer));
-            Ok::<_, Infallible>(middleware::answer(&app, router, request).await)
+            let mut response = middleware::answer(&app, router, request).await;
+            // A body that was too slow for its handler gets no further patience.
+            let slow = response.status() == StatusCode::REQUEST_TIMEOUT;
+            if let Some(rest) = rest
+                && (slow || !rest.read_to_end().await)
+            {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
         }
     });
     let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));

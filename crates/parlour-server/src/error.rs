@@ -52,6 +52,9 @@ pub struct ErrorMessage {
     pub message: Cow<'static, str>,
 }
 
+/// Problems that one answer names at the most: a body made of nothing but mistakes gets no answer of its own size.
+const MAX_PROBLEMS: usize = 50;
+
 /// What a handler answers.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
@@ -65,12 +68,12 @@ impl ApiError {
         Self { status, body, internal: None }
     }
 
-    /// A request with wrong fields.
+    /// A request with wrong fields, of which the first 50 are named.
     #[must_use]
     pub fn invalid(problems: Vec<FieldProblem>) -> Self {
         let detail = problems.first().map_or(Cow::Borrowed("Invalid input."), |problem| problem.message.clone());
         let mut errors: Vec<ErrorItem> = Vec::new();
-        for problem in problems {
+        for problem in problems.into_iter().take(MAX_PROBLEMS) {
             let message = ErrorMessage { code: problem.code, message: problem.message };
             let same_field = errors.iter_mut().find_map(|item| match item {
                 ErrorItem::Field { field, messages } if *field == problem.field => Some(messages),

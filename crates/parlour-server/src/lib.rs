@@ -13,6 +13,7 @@ mod json_row;
 mod links;
 mod middleware;
 pub mod openapi;
+mod rest_of_body;
 mod routes;
 mod secrets;
 mod telemetry;

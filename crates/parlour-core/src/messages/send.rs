@@ -104,15 +104,17 @@ struct Order {
 impl Order {
     fn check(core: &Core, caller: Caller, request: SendRequest) -> Result<Self> {
         let mut problems = Vec::new();
-        let mut recipients: Vec<UserId> = Vec::with_capacity(request.recipients.len());
-        for id in request.recipients {
+        let mut recipients: Vec<UserId> = Vec::new();
+        // Looked at one by one only as far as a send may go.
+        let too_many = request.recipients.len() > core.rules.max_recipients;
+        for id in request.recipients.into_iter().take(core.rules.max_recipients) {
             if !recipients.contains(&id) {
                 recipients.push(id);
             }
         }
         if recipients.is_empty() {
             problems.push(FieldProblem::new("recipients", ErrorCode::Required, "This field is required."));
-        } else if recipients.len() > core.rules.max_recipients {
+        } else if too_many {
             let message = format!("At most {} recipients.", core.rules.max_recipients);
             problems.push(FieldProblem::new("recipients", ErrorCode::TooMany, message));
         } else if recipients.contains(&caller.user_id) {

@@ -1,9 +1,9 @@
 //! The API's own documentation.
 
 use crate::app::App;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::{StatusCode, header};
+use http::{StatusCode, Uri, header};
 use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::{Config, serve};
 
@@ -53,8 +53,8 @@ pub async fn docs_index() -> Response {
 }
 
 /// A file of the documentation page.
-pub async fn docs_file(Path(name): Path<String>) -> Response {
-    file(&name)
+pub async fn docs_file(address: Uri) -> Response {
+    file(address.path().strip_prefix("/docs/").unwrap_or_default())
 }
 
 fn file(name: &str) -> Response {

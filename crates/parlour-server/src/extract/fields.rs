@@ -1,4 +1,4 @@
-use super::form::decode_pairs;
+use super::form::{MAX_FIELDS, decode_pairs};
 use super::query::parse_int;
 use crate::app::App;
 use crate::error::{ApiError, Result};
@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use parlour_core::FieldProblem;
 use parlour_types::ErrorCode;
 use parlour_types::id::MAX_ID;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -178,9 +178,14 @@ impl FromRequest<App> for Body {
             Some(ContentType::Multipart { boundary }) => parse_multipart(bytes, boundary, &mut problems).await?,
             None => return Err(unsupported()),
         };
+        if fields.len() > MAX_FIELDS || problems.len() > MAX_FIELDS {
+            return Err(parse_error(TOO_MANY_FIELDS));
+        }
         Ok(Self { fields, problems })
     }
 }
+
+const TOO_MANY_FIELDS: &str = "The body has more than 1000 fields.";
 
 enum ContentType {
     Json,
@@ -193,17 +198,21 @@ fn unsupported() -> ApiError {
     ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::UnsupportedMediaType, message)
 }
 
+/// The content type declared, without its parameters and in lower case.
+pub fn essence(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
 /// The content type declared; `None` when there is none, which is right for an empty body only.
 fn content_type(headers: &HeaderMap) -> Result<Option<ContentType>> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| unsupported())?;
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" => Ok(Some(ContentType::Json)),
-        "application/x-www-form-urlencoded" => Ok(Some(ContentType::Urlencoded)),
-        "multipart/form-data" => match multer::parse_boundary(text) {
-            Ok(boundary) => Ok(Some(ContentType::Multipart { boundary })),
-            Err(_) => Err(parse_error("The multipart body names no boundary.")),
+    match essence(headers).as_deref() {
+        Some("application/json") => Ok(Some(ContentType::Json)),
+        Some("application/x-www-form-urlencoded") => Ok(Some(ContentType::Urlencoded)),
+        Some("multipart/form-data") => match value.to_str().map(multer::parse_boundary) {
+            Ok(Ok(boundary)) => Ok(Some(ContentType::Multipart { boundary })),
+            _ => Err(parse_error("The multipart body names no boundary.")),
         },
         _ => Err(unsupported()),
     }
@@ -268,6 +277,10 @@ impl<'de> Visitor<'de> for Object<'_> {
             let value = map.next_value()?;
             *self.at.borrow_mut() = None;
             fields.push((key, value));
+            if fields.len() > MAX_FIELDS {
+                // Enough for the refusal; the rest is only looked at for its form.
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            }
         }
         Ok(fields)
     }
@@ -282,6 +295,9 @@ async fn parse_multipart(
     let mut parts = multer::Multipart::with_reader(&bytes[..], boundary);
     let mut fields = Vec::new();
     while let Some(part) = parts.next_field().await.map_err(broken)? {
+        if fields.len() + problems.len() > MAX_FIELDS {
+            break;
+        }
         let name = part.name().unwrap_or_default().to_owned();
         let value = part.bytes().await.map_err(broken)?;
         match String::from_utf8(value.to_vec()) {

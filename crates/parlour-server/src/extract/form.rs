@@ -4,10 +4,13 @@ use parlour_core::FieldProblem;
 use parlour_types::ErrorCode;
 use percent_encoding::percent_decode;
 
-/// Decodes `a=b&c=d`. A pair that is not UTF-8 is left out and noted in `problems` under its name.
+/// Fields that a query or a body may have.
+pub(super) const MAX_FIELDS: usize = 1_000;
+
+/// Decodes `a=b&c=d`, as far as [`MAX_FIELDS`] pairs. A pair that is not UTF-8 is left out and noted in `problems` under its name.
 pub(super) fn decode_pairs(encoded: &[u8], problems: &mut Vec<FieldProblem>) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
-    for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+    for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).take(MAX_FIELDS + 1) {
         let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let name = decode(&pair[..equals]);
         let value = decode(pair.get(equals + 1..).unwrap_or_default());

@@ -11,7 +11,7 @@ mod query;
 
 pub use admin::AdminKey;
 pub use caller::CallerFrom;
-pub use fields::{Body, read_whole};
+pub use fields::{Body, essence, read_whole};
 pub use idempotency::Idempotency;
 pub use page::{PageQuery, page_query};
 pub use path::{OwnPath, PathId, UserPath};

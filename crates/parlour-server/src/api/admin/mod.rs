@@ -8,9 +8,9 @@ pub use upsert_users::*;
 
 use crate::app::App;
 use crate::error::{ApiError, Result};
-use crate::extract::read_whole;
+use crate::extract::{essence, read_whole};
 use axum::extract::Request;
-use http::{StatusCode, header};
+use http::StatusCode;
 use parlour_core::FieldProblem;
 use parlour_types::ErrorCode;
 use serde_json::Value;
@@ -22,9 +22,7 @@ async fn rows<T>(
     name: &'static str,
     parse: impl Fn(Value) -> Result<T, FieldProblem>,
 ) -> Result<Vec<T>> {
-    let content_type =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !content_type.trim().to_ascii_lowercase().starts_with("application/json") {
+    if essence(request.headers()).as_deref() != Some("application/json") {
         let message = "Send application/json.";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::UnsupportedMediaType, message));
     }
@@ -43,6 +41,10 @@ async fn rows<T>(
         return Err(ApiError::field(unknown, ErrorCode::Invalid, "There is no such field."));
     }
     let Value::Array(rows) = rows else { return Err(ApiError::field(name, ErrorCode::Invalid, "A list is required.")) };
+    let limit = app.core.rules.max_bulk_rows;
+    if rows.len() > limit {
+        return Err(ApiError::field(name, ErrorCode::TooMany, format!("At most {limit} rows in one request.")));
+    }
     let mut parsed = Vec::with_capacity(rows.len());
     let mut problems = Vec::new();
     for (index, row) in rows.into_iter().enumerate() {

@@ -1,5 +1,7 @@
 //! Tokens: verified once, then found by their bytes until they expire (contract §1.2).
 
+mod hs256;
+
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use parlour_core::directory::Provision;
 use parlour_types::{Timestamp, UserId};
@@ -71,6 +73,7 @@ impl Auth {
     /// `secrets` is not empty: the first signs, all verify.
     #[must_use]
     pub fn new(secrets: &[Secret], admin_key: Secret, provision: ProvisionMode) -> Self {
+        hs256::install();
         let signing = secrets.first().map_or(&[][..], |secret| secret.expose().as_bytes());
         Self {
             keys: secrets.iter().map(|secret| DecodingKey::from_secret(secret.expose().as_bytes())).collect(),
