@@ -1,6 +1,6 @@
 //! The import's format, version 1: one JSON object a line (documented in `docs/IMPORT.md`).
 
-use crate::json_row::{parse_row, parse_user};
+use crate::json_row::{parse_row, parse_strict, parse_user};
 use parlour_core::FieldProblem;
 use parlour_core::import::Record;
 use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
@@ -60,9 +60,7 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Erro
 
 /// Reads one line.
 pub(crate) fn parse_line(line: &[u8]) -> Result<Line, FieldProblem> {
-    let value: Value = serde_json::from_slice(line).map_err(|error| {
-        FieldProblem::new("", ErrorCode::ParseError, format!("Not valid JSON in UTF-8, at column {}.", error.column()))
-    })?;
+    let value = parse_strict(line).map_err(|message| FieldProblem::new("", ErrorCode::ParseError, message))?;
     let Value::Object(mut object) = value else {
         return Err(FieldProblem::new("", ErrorCode::ParseError, "An object is required."));
     };

@@ -33,6 +33,9 @@ pub(super) fn run(config: Config, ready: impl AsyncFnOnce(&App, &str) -> anyhow:
     crate::telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Before anybody can know that the server runs: from here on it stops well.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let listen = config.server.listen;
         let app = crate::build(config, Clock::System)?;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -40,8 +43,6 @@ pub(super) fn run(config: Config, ready: impl AsyncFnOnce(&App, &str) -> anyhow:
         let data_dir = app.config.storage.data_dir.display();
         tracing::info!(%address, %data_dir, version = env!("CARGO_PKG_VERSION"), "listening");
         ready(&app, &format!("http://{address}")).await?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         let stop = async move {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -138,13 +138,15 @@ fn a_wrong_line_is_named_by_number_and_field_and_the_rest_goes_on() {
     let mut lines = vec![user(1), user(2)];
     lines.extend(wrong.iter().map(|(line, _)| line.clone()));
     lines.push(message("good", 1, 2, 0, "hi"));
-    let output = import(folder.path(), file(&lines).as_bytes(), &[]);
-    assert_eq!(summary(&output), (Some(3), counted(3, 0, wrong.len() as u64)));
+    let twice = "{\"type\":\"follow\",\"follower\":1,\"follower\":2,\"followed\":1}\n";
+    let output = import(folder.path(), (file(&lines) + twice).as_bytes(), &[]);
+    assert_eq!(summary(&output), (Some(3), counted(3, 0, wrong.len() as u64 + 1)));
     let errors = String::from_utf8(output.stderr).unwrap();
     for (index, (line, expected)) in wrong.iter().enumerate() {
         let begin = format!("line {}: {expected}", index + 4);
         assert!(errors.contains(&begin), "{begin:?} for {line} in {errors}");
     }
+    assert!(errors.contains("A key is given twice"), "{errors}");
     assert!(!errors.contains("secret words"), "what a line holds is not repeated");
 }
 

@@ -9,6 +9,7 @@ pub use upsert_users::*;
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::extract::{essence, read_whole};
+use crate::json_row::parse_strict;
 use axum::extract::Request;
 use http::StatusCode;
 use parlour_core::FieldProblem;
@@ -27,10 +28,8 @@ async fn rows<T>(
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::UnsupportedMediaType, message));
     }
     let bytes = read_whole(request, app).await?;
-    let body: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        let message = format!("The body is not valid JSON, at line {} column {}.", error.line(), error.column());
-        ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ParseError, message)
-    })?;
+    let body = parse_strict(&bytes)
+        .map_err(|message| ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ParseError, message))?;
     let Value::Object(mut body) = body else {
         return Err(ApiError::field(name, ErrorCode::Required, "This field is required."));
     };
