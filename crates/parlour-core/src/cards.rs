@@ -13,6 +13,9 @@ use quick_cache::sync::Cache;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Changed users that are dropped one by one.
+const MANY: i64 = 1_000;
+
 /// A user and how they look to others.
 #[derive(Clone, Debug)]
 pub struct Card {
@@ -53,6 +56,19 @@ impl Cards {
         }
     }
 
+    /// Drops whoever changed since `version`; everybody, when that is many.
+    fn drop_changed(&self, read: &Read<'_>, version: i64) -> parlour_store::Result<()> {
+        if self.by_id.is_empty() {
+            return Ok(());
+        }
+        let changed = users::changed_since(read, version, MANY)?;
+        if changed.len() as i64 == MANY {
+            self.by_id.clear();
+        }
+        changed.iter().for_each(|id| drop(self.by_id.remove(id)));
+        Ok(())
+    }
+
     /// The cards as `read`'s snapshot has them.
     pub(crate) fn at<'r>(&'r self, read: &'r Read<'r>) -> parlour_store::Result<CardsAt<'r>> {
         let version = users::directory_version(read)?;
@@ -60,9 +76,7 @@ impl Cards {
             let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
             let known = self.version.load(Ordering::Acquire);
             if version > known {
-                for id in users::changed_since(read, known)? {
-                    self.by_id.remove(&id);
-                }
+                self.drop_changed(read, known)?;
                 self.version.store(version, Ordering::Release);
             }
         }

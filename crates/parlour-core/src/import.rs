@@ -10,12 +10,12 @@ use crate::{Core, Error, FieldProblem, Result};
 use parlour_store::import::{self, PastMessage};
 use parlour_store::{StoreError, Tx, relations, users};
 use parlour_types::model::UserChange;
-use parlour_types::text::{MessageText, TextProblem};
+use parlour_types::text::{TextProblem, check_message_text};
 use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
 use std::collections::BTreeSet;
 
 /// One record of an import.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Record {
     /// A user, known by id.
     User {
@@ -177,7 +177,7 @@ impl Batch<'_, '_> {
         self.past(created_at, "created_at")?;
         if let Some(known) = import::existing_thread(self.tx, creator, other)? {
             return match id {
-                Some(id) if id != known => {
+                Some(id) if id != known.id => {
                     Err(Error::field("id", ErrorCode::Conflict, "These two have a thread with another id."))
                 }
                 _ => Ok(false),
@@ -204,7 +204,7 @@ impl Batch<'_, '_> {
             return Err(Error::field("receiver", ErrorCode::Invalid, "Nobody writes to themselves."));
         }
         self.past(created_at, "created_at")?;
-        let text = MessageText::new(text, self.max_message_chars).map_err(|problem| {
+        check_message_text(&text, self.max_message_chars).map_err(|problem| {
             let (code, message) = match problem {
                 TextProblem::Blank => (ErrorCode::Blank, "This field may not be blank.".into()),
                 TextProblem::Nul => (ErrorCode::Invalid, "Null characters are not allowed.".into()),
@@ -213,18 +213,22 @@ impl Batch<'_, '_> {
             Error::field("text", code, message)
         })?;
         let known = import::existing_thread(self.tx, sender, receiver)?;
+        if known.is_some_and(|thread| thread.last_seq > 0 && created_at < thread.last_message_at) {
+            let message = "Must not be earlier than the thread's newest message.";
+            return Err(Error::field("created_at", ErrorCode::OutOfRange, message));
+        }
         if let Some(id) = id {
             self.free(id.get())?;
-            let newest = known.map(|thread| import::newest_id(self.tx, thread)).transpose()?.flatten();
-            if newest.is_some_and(|newest| id <= newest) {
+            let highest = known.map(|thread| import::highest_id(self.tx, thread.id)).transpose()?.flatten();
+            if highest.is_some_and(|highest| id <= highest) {
                 return Err(Error::field("id", ErrorCode::OutOfRange, "Ids must grow along a thread."));
             }
         }
         let thread = match known {
-            Some(thread) => thread,
+            Some(thread) => thread.id,
             None => import::direct_thread(self.tx, sender, receiver, None, created_at, self.now)?,
         };
-        let message = PastMessage { id, ext_id: &ext_id, sender, created_at, text: text.as_str() };
+        let message = PastMessage { id, ext_id: &ext_id, sender, created_at, text: &text };
         import::append(self.tx, thread, message, self.now)?;
         self.touched.insert(thread);
         Ok(true)

@@ -16,6 +16,9 @@ pub mod threads;
 pub use cards::{Card, Cards};
 pub use clock::Clock;
 pub use error::{Error, FieldProblem, Result};
+pub use parlour_store::messages::IdRange;
+pub use parlour_store::relations::FollowSide;
+pub use parlour_store::threads::InboxCursor;
 pub use rules::Rules;
 
 use access::Viewer;

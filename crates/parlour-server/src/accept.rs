@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 
 /// Pause after the system refuses a connection for want of a file handle or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -81,6 +82,7 @@ fn serve_connection(
     app: &App,
     router: &Router,
 ) {
+    let write_timeout = app.config.server.request_timeout.get();
     let (app, router) = (app.clone(), router.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (app, router) = (app.clone(), router.clone());
@@ -98,7 +100,10 @@ fn serve_connection(
             Ok::<_, Infallible>(response)
         }
     });
-    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+    // A client that takes none of its answer for so long is gone, or means no good.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write_timeout));
+    let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
     tokio::spawn(async move {
         // A connection that breaks is the client's affair: what it asked for has its own answer and its own log line.
         if let Err(error) = connection.await {

@@ -59,7 +59,7 @@ pub fn database_path(config: &Config) -> Result<PathBuf, StoreError> {
     let refuse = |reason| Err(StoreError::Address { address: without_password(address), reason });
     match address.split_once(':') {
         None if address.is_empty() => Ok(config.storage.data_dir.join(DATABASE_FILE)),
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path.trim_start_matches("//"))),
+        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
         Some(("postgres" | "postgresql", _)) => refuse("this release keeps its data in SQLite only"),
         _ => refuse("it must be empty or sqlite:PATH"),
     }

@@ -52,7 +52,8 @@ impl PublicUrl {
                 .and_then(|value| value.to_str().ok())
                 .map(|value| value.split(',').next().unwrap_or(value).trim())
         };
-        let trusted = peer.is_some_and(|peer| self.trusted_proxies.contains(&peer));
+        let trusted = peer
+            .is_some_and(|peer| self.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == peer.to_canonical()));
         let forwarded = |name| if trusted { header(name) } else { None };
         let scheme =
             forwarded("x-forwarded-proto").filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or("http");

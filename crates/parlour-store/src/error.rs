@@ -65,6 +65,9 @@ pub enum StoreError {
     /// The writer is gone, because the process is stopping or a write panicked beyond repair.
     #[error("the database writer has stopped")]
     WriterStopped,
+    /// A read panicked.
+    #[error("a read panicked")]
+    ReadPanicked,
     /// A write panicked; its changes were rolled back.
     #[error("a write panicked and was rolled back")]
     WritePanicked,

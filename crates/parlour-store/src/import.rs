@@ -4,8 +4,10 @@ use crate::db::{Read, Tx, params};
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::messages::newest;
-use crate::threads::{Newest, Standing, members, membership_with, open_direct, settle};
-use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+use crate::positions::position_at;
+use crate::threads::{Membership, Newest, Standing, members, membership_with, open_direct, settle};
+use parlour_types::model::Thread;
+use parlour_types::{MessageId, Seq, ThreadId, Timestamp, UserId};
 
 /// The message that an earlier import made of `ext_id`, if any.
 ///
@@ -43,8 +45,8 @@ pub fn direct_thread(
 ///
 /// # Errors
 /// A failure of the store.
-pub fn existing_thread(read: &Read<'_>, one: UserId, other: UserId) -> Result<Option<ThreadId>> {
-    Ok(membership_with(read, one, other)?.map(|member| member.thread().id))
+pub fn existing_thread(read: &Read<'_>, one: UserId, other: UserId) -> Result<Option<Thread>> {
+    Ok(membership_with(read, one, other)?.map(|member| *member.thread()))
 }
 
 /// Whether a thread or a message, shown or deleted, already has this number.
@@ -61,12 +63,17 @@ pub fn id_is_taken(read: &Read<'_>, id: i64) -> Result<bool> {
     Ok(found == Some(true))
 }
 
-/// The id of the newest message that the thread shows.
+/// The highest id that a message of the thread ever had.
 ///
 /// # Errors
 /// A failure of the store.
-pub fn newest_id(read: &Read<'_>, thread: ThreadId) -> Result<Option<MessageId>> {
-    Ok(newest(read, thread)?.map(|message| message.id))
+pub fn highest_id(read: &Read<'_>, thread: ThreadId) -> Result<Option<MessageId>> {
+    let deleted = read.row(
+        "select message_id from deleted_messages where thread_id = ?1 order by seq desc limit 1",
+        params![thread],
+        |row| row.message_id(0),
+    )?;
+    Ok(newest(read, thread)?.map(|message| message.id).max(deleted))
 }
 
 /// A message of the past.
@@ -113,7 +120,8 @@ pub fn append(tx: &Tx<'_>, thread: ThreadId, message: PastMessage<'_>, now: Time
     Ok(id)
 }
 
-/// Brings members and inbox up to the thread's end. History counts as seen by everyone in it.
+/// Brings members and inbox up to the thread's end. History counts as seen, except by a member who already has something unseen in the
+/// thread; whoever wrote has seen what stands before.
 ///
 /// # Errors
 /// A failure of the store.
@@ -121,15 +129,27 @@ pub fn settle_thread(tx: &Tx<'_>, thread: ThreadId, now: Timestamp) -> Result<()
     let newest = newest(tx, thread)?;
     for member in members(tx, thread)? {
         let last_seq = member.thread().last_seq;
+        let read_seq = if member.unread_count() == 0 { last_seq } else { last_own(tx, &member)? };
+        let unread_count = position_at(tx, member.thread(), last_seq)? - position_at(tx, member.thread(), read_seq)?;
         let shown = newest.as_ref().filter(|message| message.seq > member.cleared_seq).map(|message| Newest {
             message_id: message.id,
             created_at: message.created_at,
             status: message.status,
             text: &message.text,
         });
-        let to = Standing { read_seq: last_seq, cleared_seq: member.cleared_seq, unread_count: 0 };
-        let event = Event { kind: EventKind::ThreadSeen, thread_id: thread, seq: last_seq, created_at: now };
+        let to = Standing { read_seq, cleared_seq: member.cleared_seq, unread_count };
+        let event = Event { kind: EventKind::ThreadSeen, thread_id: thread, seq: read_seq, created_at: now };
         settle(tx, &member, to, shown.as_ref(), event)?;
     }
     Ok(())
+}
+
+/// Where the member's newest own message after `read_seq` stands, or `read_seq` itself.
+fn last_own(read: &Read<'_>, member: &Membership) -> Result<Seq> {
+    let own = read.row(
+        "select seq from messages where thread_id = ?1 and seq > ?2 and sender_id = ?3 order by seq desc limit 1",
+        params![member.thread().id, member.read_seq, member.user_id()],
+        |row| row.int(0),
+    )?;
+    Ok(own.unwrap_or(member.read_seq))
 }

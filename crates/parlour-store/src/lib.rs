@@ -33,6 +33,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use writer::Writer;
 
 /// How long a connection waits for another process that holds the database.
@@ -40,6 +41,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Page cache of one connection, in KiB.
 const CACHE_KIB: i64 = 8 * 1024;
+
+/// Read connections kept open at the most.
+const MAX_IDLE_READERS: usize = 32;
+
+/// Questions whose cost grows that are answered at once.
+const MAX_LONG_READS: usize = 4;
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 128;
@@ -57,6 +64,8 @@ struct Inner {
     path: PathBuf,
     /// Idle read connections, the last one used on top, so that its caches stay warm.
     readers: Mutex<Vec<Connection>>,
+    /// Places for questions whose cost grows.
+    long_reads: Arc<Semaphore>,
     writer: Writer,
 }
 
@@ -70,13 +79,13 @@ impl Store {
         for step in migrate::run(&mut connection)? {
             tracing::info!(step, "migrated the database");
         }
-        Ok(Self {
-            inner: Arc::new(Inner {
-                path: path.to_owned(),
-                readers: Mutex::default(),
-                writer: Writer::start(connection)?,
-            }),
-        })
+        let inner = Inner {
+            path: path.to_owned(),
+            readers: Mutex::default(),
+            long_reads: Arc::new(Semaphore::new(MAX_LONG_READS)),
+            writer: Writer::start(connection)?,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Brings the schema of the database at `path` up to date and answers the steps that it took.
@@ -110,9 +119,12 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.read_here(query))
-            .await
-            .unwrap_or_else(|_| Err(StoreError::WriterStopped.into()))
+        let place = Arc::clone(&self.inner.long_reads).acquire_owned().await.map_err(|_| StoreError::WriterStopped)?;
+        let answer = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            store.read_here(query)
+        });
+        answer.await.unwrap_or_else(|_| Err(StoreError::ReadPanicked.into()))
     }
 
     /// Runs a change in a write transaction, together with whatever else waits, and answers once it is on disk. An error of
@@ -132,7 +144,7 @@ impl Store {
     /// Whether the database can be written to, as far as is known without trying.
     #[must_use]
     pub fn accepts_writes(&self) -> bool {
-        !self.inner.writer.is_poisoned()
+        self.inner.writer.accepts_changes()
     }
 
     fn read_here<T, E: From<StoreError>>(&self, query: impl FnOnce(&Read<'_>) -> Result<T, E>) -> Result<T, E> {
@@ -144,7 +156,10 @@ impl Store {
         let answer = snapshot(&connection, query);
         // A connection that could not end its snapshot is closed instead of kept.
         if connection.is_autocommit() {
-            self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            let mut idle = self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < MAX_IDLE_READERS {
+                idle.push(connection);
+            }
         }
         answer
     }
@@ -166,9 +181,9 @@ fn snapshot<T, E: From<StoreError>>(
 
 fn connect(path: &Path) -> Result<Connection> {
     create_private(path)?;
-    let connection =
+    let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    configure(&connection)?;
+    configure(&mut connection)?;
     migrate::check(&connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // With anything less than FULL a power cut takes acknowledged messages with it.
@@ -178,15 +193,15 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 fn connect_reader(path: &Path) -> Result<Connection> {
-    let connection =
+    let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    configure(&connection)?;
+    configure(&mut connection)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 
-fn configure(connection: &Connection) -> Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+fn configure(connection: &mut Connection) -> Result<()> {
+    connection.busy_handler(Some(wait_for_the_lock))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Without the planner's stability guarantee, SQLite peeks at bound values and compiles a cached statement again whenever
     // they change: half of the cost of a page.
@@ -195,6 +210,13 @@ fn configure(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     Ok(())
+}
+
+/// Waits a millisecond at a time, as a busy server leaves others only short pauses to slip in.
+fn wait_for_the_lock(waited: i32) -> bool {
+    const STEP: Duration = Duration::from_millis(1);
+    std::thread::sleep(STEP);
+    STEP * u32::try_from(waited).unwrap_or(0) < BUSY_TIMEOUT
 }
 
 /// Creates the file with nobody's eyes on it but the owner's; SQLite gives its companions the same mode.

@@ -183,7 +183,7 @@ fn append(tx: &Tx<'_>, thread_id: ThreadId, sender: UserId, text: &str, now: Tim
     })
 }
 
-/// Removes a message from its thread for everybody. Only its holes' neighbours younger than itself change.
+/// Removes a message from its thread for everybody. The cost grows with the holes after it, all of them younger than the message.
 ///
 /// # Errors
 /// A failure of the store.

@@ -33,7 +33,9 @@ pub(crate) fn check(connection: &Connection) -> Result<()> {
 pub(crate) fn run(connection: &mut Connection) -> Result<Vec<String>> {
     check(connection)?;
     let mut done = Vec::new();
-    for migration in MIGRATIONS {
+    // Without a lock as long as nothing is missing: commands that only read do not wait for a busy server.
+    let present = version(connection)?;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.number > present) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Asked again under the lock: another process may have been faster.
         if version(&transaction)? >= migration.number {

@@ -91,12 +91,12 @@ pub fn directory_version(read: &Read<'_>) -> Result<i64> {
         .ok_or(StoreError::Inconsistent { table: "counters", what: "absence of directory_version" })
 }
 
-/// The users that changed after `version`.
+/// The users that changed after `version`, at most `limit`.
 ///
 /// # Errors
 /// A failure of the store.
-pub fn changed_since(read: &Read<'_>, version: i64) -> Result<Vec<UserId>> {
-    read.rows("select id from users where version > ?1", params![version], |row| row.user_id(0))
+pub fn changed_since(read: &Read<'_>, version: i64, limit: i64) -> Result<Vec<UserId>> {
+    read.rows("select id from users where version > ?1 limit ?2", params![version, limit], |row| row.user_id(0))
 }
 
 pub(crate) fn next_directory_version(tx: &Tx<'_>) -> Result<i64> {
@@ -137,11 +137,14 @@ pub fn insert(tx: &Tx<'_>, user: &User) -> Result<()> {
     tx.execute_one("adding a mailbox", "insert into mailboxes (user_id) values (?1)", params![user.id])
 }
 
-/// Writes `user` over the stored one, except for the counters, which the follows keep.
+/// Writes `user` over the stored one, except for the counters, which the follows keep. How a deleted user once looked is forgotten.
 ///
 /// # Errors
 /// A failure of the store.
 pub fn update(tx: &Tx<'_>, user: &User) -> Result<()> {
+    if user.status.is_deleted() {
+        tx.execute("delete from user_renderings where user_id = ?1", params![user.id])?;
+    }
     let version = next_directory_version(tx)?;
     with_columns(user, version, |params| {
         tx.execute_one(

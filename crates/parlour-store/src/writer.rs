@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Changes that may wait for the writer; further callers wait for a place.
@@ -19,6 +20,12 @@ const QUEUE: usize = 1024;
 
 /// Changes that one transaction carries at the most, so that the first of them does not wait for ever.
 const GROUP: usize = 512;
+
+/// How long a busy writer keeps other processes out without a pause.
+const TURN: Duration = Duration::from_millis(100);
+
+/// The pause in which another process, such as `parlour user block`, gets its turn. Waiting ones look every millisecond.
+const PAUSE: Duration = Duration::from_millis(3);
 
 /// One change and the caller who waits for it.
 trait Change: Send {
@@ -48,6 +55,10 @@ where
     E: From<StoreError> + Send,
 {
     fn run(&mut self, tx: &Tx<'_>) -> Verdict {
+        // Nobody waits for the answer any more: whoever was told that it failed must not find it done.
+        if self.caller.is_closed() {
+            return Verdict::RollBack;
+        }
         let Some(change) = self.change.take() else { return Verdict::RollBack };
         let result =
             catch_unwind(AssertUnwindSafe(|| change(tx))).unwrap_or_else(|_| Err(StoreError::WritePanicked.into()));
@@ -88,9 +99,10 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread), poisoned })
     }
 
-    /// Whether a commit has failed in a way that only a restart can heal.
-    pub(crate) fn is_poisoned(&self) -> bool {
-        self.poisoned.load(Ordering::Acquire)
+    /// Whether the writer runs, and no commit has failed in a way that only a restart can heal.
+    pub(crate) fn accepts_changes(&self) -> bool {
+        let runs = self.queue.as_ref().is_some_and(|queue| !queue.is_closed());
+        runs && !self.poisoned.load(Ordering::Acquire)
     }
 
     /// Runs `change` in a write transaction and answers when it is on disk.
@@ -130,8 +142,15 @@ struct WriterThread {
 
 impl WriterThread {
     fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Change>>) {
+        let mut last_pause = Instant::now();
         while let Some(first) = jobs.blocking_recv() {
             self.commit_group(first, &mut jobs);
+            if jobs.is_empty() {
+                last_pause = Instant::now();
+            } else if last_pause.elapsed() >= TURN {
+                std::thread::sleep(PAUSE);
+                last_pause = Instant::now();
+            }
         }
     }
 
@@ -140,7 +159,13 @@ impl WriterThread {
         let mut group = vec![first];
         match self.run_group(&mut group, jobs) {
             Ok(()) => group.into_iter().for_each(|change| change.answer(None)),
-            Err(error) => self.fail_group(group, &error),
+            Err(error) => {
+                if matches!(error, StoreError::Busy) {
+                    // Whoever holds the database keeps everybody out: the others need not find that out one by one.
+                    group.extend(std::iter::from_fn(|| jobs.try_recv().ok()));
+                }
+                self.fail_group(group, &error);
+            }
         }
     }
 

@@ -167,3 +167,63 @@ async fn a_damaged_file_is_an_error_and_not_a_panic() {
     assert!(matches!(Store::open(&path), Err(StoreError::Driver(_))));
     assert!(matches!(Store::open(&folder.path().join("no/such/folder/parlour.db")), Err(StoreError::File { .. })));
 }
+
+#[tokio::test]
+async fn whoever_keeps_the_database_for_too_long_gets_everybody_refused_and_nothing_lost() {
+    let (folder, store) = store_with_users(2).await;
+    let other = rusqlite::Connection::open(folder.path().join("parlour.db")).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    let waiting: JoinSet<_> = (10..20)
+        .map(|user| {
+            let store = store.clone();
+            async move { add(&store, user).await }
+        })
+        .collect();
+    // All of them fail in the time that one of them waits, not one after another.
+    let answers = waiting.join_all().await;
+    assert!(answers.iter().all(|answer| matches!(answer, Err(StoreError::Busy))), "{answers:?}");
+    assert!(store.accepts_writes(), "a lock is no damage");
+    other.execute_batch("rollback").unwrap();
+    add(&store, 10).await.unwrap();
+    assert!(exists(&store, 10).await && !exists(&store, 11).await);
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_is_gone_is_not_made_any_more() {
+    let (folder, store) = store_with_users(0).await;
+    let other = rusqlite::Connection::open(folder.path().join("parlour.db")).unwrap();
+    other.execute_batch("begin immediate").unwrap();
+    let (first, second) = (store.clone(), store.clone());
+    let kept = tokio::spawn(async move { add(&first, 1).await });
+    let dropped = tokio::spawn(async move { add(&second, 2).await });
+    // Both are queued behind the lock; then the second caller gives up.
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    dropped.abort();
+    assert!(dropped.await.is_err());
+    other.execute_batch("rollback").unwrap();
+    kept.await.unwrap().unwrap();
+    assert_eq!((exists(&store, 1).await, exists(&store, 2).await), (true, false));
+}
+
+#[tokio::test]
+async fn another_process_gets_its_turn_beside_a_busy_writer() {
+    let (folder, store) = store_with_users(2).await;
+    let other = Store::open(&folder.path().join("parlour.db")).unwrap();
+    let busy: JoinSet<_> = (0..8)
+        .map(|_| {
+            let (store, other) = (store.clone(), other.clone());
+            async move {
+                // Until the other process has made its change, and at least once.
+                loop {
+                    store.write(|tx| messages::send_direct(tx, id(1), id(2), "busy", NOW)).await.unwrap();
+                    if exists(&other, 3).await {
+                        break;
+                    }
+                }
+            }
+        })
+        .collect();
+    add(&other, 3).await.unwrap();
+    busy.join_all().await;
+}

@@ -67,6 +67,12 @@ impl TestServer {
 
     /// Stops the server, lets it drain, and starts it again on the same data, on another port.
     pub async fn restart(&mut self) {
+        self.restart_with(|_| {}).await;
+    }
+
+    /// The same, with some settings changed.
+    pub async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
         self.stop().await;
         let (app, address, stop, task) = launch(self.config.clone(), self.clock.clone()).await;
         (self.app, self.address, self.stop, self.task) = (app, address, Some(stop), Some(task));

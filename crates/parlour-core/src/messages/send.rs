@@ -5,10 +5,11 @@ use parlour_store::idempotency::{self, Fingerprint, FirstMessage, FirstUse};
 use parlour_store::messages::Found;
 use parlour_store::{StoreError, Tx, messages, relations, users};
 use parlour_types::model::Message;
-use parlour_types::text::{MessageText, TextProblem};
+use parlour_types::text::{TextProblem, check_message_text};
 use parlour_types::view::UserJson;
 use parlour_types::{ErrorCode, MessageId, Timestamp, UserId};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 
 /// The caller's name for one send, so that a repeat is recognised: 1 to 255 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,7 +31,7 @@ impl IdempotencyKey {
 }
 
 /// What a caller wants sent. Absent and empty are the same (contract §0.3 no. 11).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SendRequest {
     /// To whom.
     pub recipients: Vec<UserId>,
@@ -65,7 +66,11 @@ pub struct SentMessages {
 /// [`Error::Invalid`] for a wrong field, [`Error::Forbidden`] for a blocked sender and a recipient who may not be written to,
 /// [`Error::KeyReused`] for a known key with another body.
 pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> Result<SentMessages> {
-    let order = Order::check(core, caller, request)?;
+    let (order, problems) = Order::read(core, caller, request);
+    // A known key is answered whatever today's limits say; anything else that is wrong need not wait for the disk.
+    if order.key.is_none() && !problems.is_empty() {
+        return Err(Error::Invalid(problems));
+    }
     let now = core.clock.now();
     let made = core
         .store
@@ -73,10 +78,11 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
             if let Some(first) = order.first_use(tx)? {
                 return Ok::<_, Error>(Made::Keyed { first, replayed: true });
             }
+            if !problems.is_empty() {
+                return Err(Error::Invalid(problems));
+            }
             order.authorize(tx)?;
-            let send = |to: &UserId| {
-                messages::send_direct(tx, order.sender, *to, order.text.as_str(), now).map(|sent| sent.id)
-            };
+            let send = |to: &UserId| messages::send_direct(tx, order.sender, *to, &order.text, now).map(|sent| sent.id);
             let ids: Vec<MessageId> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
             match &order.key {
                 None => Ok(Made::Plain(ids)),
@@ -93,41 +99,32 @@ enum Made {
     Keyed { first: FirstUse, replayed: bool },
 }
 
-/// A well-formed send.
+/// A send as it was asked for; what is wrong with it stands beside it.
 struct Order {
     sender: UserId,
+    /// Each once, in the order given.
     recipients: Vec<UserId>,
-    text: MessageText,
+    text: String,
     key: Option<IdempotencyKey>,
 }
 
 impl Order {
-    fn check(core: &Core, caller: Caller, request: SendRequest) -> Result<Self> {
+    fn read(core: &Core, caller: Caller, request: SendRequest) -> (Self, Vec<FieldProblem>) {
         let mut problems = Vec::new();
-        let mut recipients: Vec<UserId> = Vec::new();
-        // Looked at one by one only as far as a send may go.
-        let too_many = request.recipients.len() > core.rules.max_recipients;
-        for id in request.recipients.into_iter().take(core.rules.max_recipients) {
-            if !recipients.contains(&id) {
-                recipients.push(id);
-            }
-        }
+        let mut seen = HashSet::new();
+        let mut recipients = request.recipients;
+        recipients.retain(|id| seen.insert(*id));
         if recipients.is_empty() {
             problems.push(FieldProblem::new("recipients", ErrorCode::Required, "This field is required."));
-        } else if too_many {
+        } else if recipients.len() > core.rules.max_recipients {
             let message = format!("At most {} recipients.", core.rules.max_recipients);
             problems.push(FieldProblem::new("recipients", ErrorCode::TooMany, message));
-        } else if recipients.contains(&caller.user_id) {
+        } else if seen.contains(&caller.user_id) {
             problems.push(FieldProblem::new("recipients", ErrorCode::Invalid, "You cannot write to yourself."));
         }
-        match check_text(request.message, core.rules.max_message_chars) {
-            Ok(text) if problems.is_empty() => Ok(Self { sender: caller.user_id, recipients, text, key: request.key }),
-            Ok(_) => Err(Error::Invalid(problems)),
-            Err(problem) => {
-                problems.push(problem);
-                Err(Error::Invalid(problems))
-            }
-        }
+        let text = request.message.unwrap_or_default();
+        problems.extend(check_text(&text, core.rules.max_message_chars));
+        (Self { sender: caller.user_id, recipients, text, key: request.key }, problems)
     }
 
     /// The key's first use, if there was one.
@@ -183,23 +180,19 @@ impl Order {
         for id in &self.recipients {
             hash.update(id.get().to_be_bytes());
         }
-        hash.update(self.text.as_str().as_bytes());
+        hash.update(self.text.as_bytes());
         hash.finalize().into()
     }
 }
 
-fn check_text(raw: Option<String>, limit: usize) -> Result<MessageText, FieldProblem> {
-    let raw = raw.unwrap_or_default();
-    if raw.is_empty() {
-        return Err(FieldProblem::new("message", ErrorCode::Required, "This field is required."));
-    }
-    MessageText::new(raw, limit).map_err(|problem| match problem {
-        TextProblem::Blank => FieldProblem::new("message", ErrorCode::Blank, "This field may not be blank."),
-        TextProblem::Nul => FieldProblem::new("message", ErrorCode::Invalid, "Null characters are not allowed."),
-        TextProblem::TooLong { limit } => {
-            FieldProblem::new("message", ErrorCode::MaxLength, format!("At most {limit} characters."))
-        }
-    })
+fn check_text(text: &str, limit: usize) -> Option<FieldProblem> {
+    let problem = match check_message_text(text, limit).err()? {
+        TextProblem::Blank if text.is_empty() => (ErrorCode::Required, "This field is required.".into()),
+        TextProblem::Blank => (ErrorCode::Blank, "This field may not be blank.".into()),
+        TextProblem::Nul => (ErrorCode::Invalid, "Null characters are not allowed.".into()),
+        TextProblem::TooLong { limit } => (ErrorCode::MaxLength, format!("At most {limit} characters.")),
+    };
+    Some(FieldProblem::new("message", problem.0, problem.1))
 }
 
 /// Reads back what was sent. Under a key the people are those of the first answer, and the messages as they are now: text taken back
@@ -207,9 +200,12 @@ fn check_text(raw: Option<String>, limit: usize) -> Result<MessageText, FieldPro
 async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages> {
     core.ask(caller, move |read, viewer| {
         let find = |id| -> Result<Found> { messages::find(read, id, viewer.id())?.ok_or(Error::NotFound) };
-        let kept = |user, version| {
+        let kept = |user, version| -> Result<UserJson> {
             let broken = StoreError::Inconsistent { table: "user_renderings", what: "JSON" };
-            Ok::<_, Error>(UserJson::kept(idempotency::rendering(read, user, version)?).ok_or(broken)?)
+            match idempotency::rendering(read, user, version)? {
+                Some(json) => Ok(UserJson::kept(json).ok_or(broken)?),
+                None => Ok(viewer.cards.known(user)?.json.clone()),
+            }
         };
         match made {
             Made::Plain(ids) => {

@@ -8,7 +8,6 @@ pub use delete::delete_thread;
 pub use list::{SnippetPage, list_snippets};
 pub use read::{ThreadPage, get_thread};
 
-use crate::access::Viewer;
 use crate::{Error, Result};
 use parlour_store::threads::{Membership, membership, membership_with};
 use parlour_store::{Read, users};
@@ -32,11 +31,5 @@ fn resolve(read: &Read<'_>, viewer: UserId, thread: ThreadRef) -> Result<Option<
             Some(member) => Ok(Some(member)),
             None => users::account(read, other)?.map(|_| None).ok_or(Error::NotFound),
         },
-    }
-}
-
-impl Viewer<'_> {
-    fn membership(&self, read: &Read<'_>, thread: ThreadRef) -> Result<Option<Membership>> {
-        resolve(read, self.id(), thread)
     }
 }

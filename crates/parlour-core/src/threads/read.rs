@@ -1,5 +1,6 @@
-use super::ThreadRef;
+use super::{ThreadRef, resolve};
 use crate::{Caller, Card, Core, Result};
+use parlour_store::StoreError;
 use parlour_store::messages::{self, IdRange};
 use parlour_store::threads::mark_seen;
 use parlour_types::model::Message;
@@ -18,6 +19,17 @@ pub struct ThreadPage {
     pub last_message_at: Timestamp,
 }
 
+/// Lets an answer go out although a side effect of it could not be stored for now. `consequence` says what that means.
+fn unless_transient<T>(stored: Result<T, StoreError>, consequence: &'static str) -> Result<(), StoreError> {
+    match stored {
+        Err(error) if error.is_transient() => {
+            tracing::warn!(%error, consequence, "a side effect was not stored");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
 /// Get a thread (contract §2.3): a page of its messages, counted from the newest. Marks the whole thread as seen by the caller,
 /// up to what this very snapshot shows.
 ///
@@ -32,7 +44,7 @@ pub async fn get_thread(
 ) -> Result<ThreadPage> {
     let (answer, seen) = core
         .ask(caller, move |read, viewer| {
-            let Some(member) = viewer.membership(read, thread)? else {
+            let Some(member) = resolve(read, viewer.id(), thread)? else {
                 let (viewer, partner) = (Arc::clone(&viewer.card), Arc::clone(&viewer.card));
                 let page = Page { count: 0, rows: Vec::new() };
                 return Ok((ThreadPage { page, viewer, partner, last_message_at: Timestamp::from_micros(0) }, None));
@@ -49,7 +61,8 @@ pub async fn get_thread(
         .await?;
     if let Some((thread, up_to)) = seen {
         let now = core.clock.now();
-        core.store.write(move |tx| mark_seen(tx, thread, caller.user_id, up_to, now)).await?;
+        let marked = core.store.write(move |tx| mark_seen(tx, thread, caller.user_id, up_to, now)).await;
+        unless_transient(marked, "the thread stays unread until it is read again")?;
     }
     Ok(answer)
 }

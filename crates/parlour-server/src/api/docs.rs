@@ -1,9 +1,10 @@
 //! The API's own documentation.
 
 use crate::app::App;
+use crate::error::ApiError;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::{StatusCode, Uri, header};
+use http::{Uri, header};
 use std::sync::{Arc, LazyLock};
 use utoipa_swagger_ui::{Config, serve};
 
@@ -60,11 +61,8 @@ pub async fn docs_file(address: Uri) -> Response {
 fn file(name: &str) -> Response {
     match serve(name, Arc::clone(&SWAGGER)) {
         Ok(Some(file)) => page(file.content_type, file.bytes.into_owned()),
-        Ok(None) => crate::error::ApiError::not_found().into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the documentation page failed");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+        Ok(None) => ApiError::not_found().into_response(),
+        Err(error) => ApiError::fault(error).into_response(),
     }
 }
 

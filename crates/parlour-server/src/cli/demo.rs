@@ -78,11 +78,14 @@ pub struct DemoArgs {
 }
 
 pub(super) fn demo(common: &Common, args: &DemoArgs) -> anyhow::Result<()> {
+    // A data directory of its own, and in it a database of its own, whatever else is configured.
     let own_folder = common.data_dir.is_none().then_some(DATA_DIR);
+    let own_database = common.database.is_none().then_some("");
     let flags = [
         ("--listen", "server.listen", args.listen.as_deref()),
         ("--public-url", "server.public_url", args.public_url.as_deref()),
         ("demo", "storage.data_dir", own_folder),
+        ("demo", "storage.database", own_database),
     ];
     let config = common.layers(&flags)?.config()?;
     run(config, async |app, address| {
@@ -94,7 +97,7 @@ pub(super) fn demo(common: &Common, args: &DemoArgs) -> anyhow::Result<()> {
 
 /// Fills an empty database with the community; one that has a member is left as it is.
 async fn populate(core: &Core) -> anyhow::Result<()> {
-    if directory::user_exists(core, user(1)).await? {
+    if !directory::list_users(core, 0, 1).await?.is_empty() {
         return Ok(());
     }
     import_batch(core, history(core.clock.now()), OnRefusal::Stop).await?;

@@ -83,6 +83,7 @@ impl Import {
     async fn run(&mut self, mut reader: Box<dyn BufRead>) -> anyhow::Result<()> {
         let mut batch: Vec<(u64, Record)> = Vec::with_capacity(BATCH);
         let mut number = 0;
+        let mut header_seen = false;
         let mut line = Vec::new();
         while read_line(&mut reader, &mut line)? {
             number += 1;
@@ -95,11 +96,11 @@ impl Import {
                 parse_line(&line)
             };
             match parsed {
-                Ok(Line::Header) => {}
-                Ok(Line::Record(_)) if number == 1 => {
-                    anyhow::bail!("line 1: must be {{\"type\":\"parlour\",\"version\":{VERSION}}}")
+                Ok(Line::Header) => header_seen = true,
+                Ok(Line::Record(_)) if !header_seen => {
+                    anyhow::bail!("line {number}: must be {{\"type\":\"parlour\",\"version\":{VERSION}}}")
                 }
-                Err(problem) if number == 1 => anyhow::bail!("line 1: {}: {}", problem.field, problem.message),
+                Err(problem) if !header_seen => anyhow::bail!("line {number}: {}: {}", problem.field, problem.message),
                 Ok(Line::Record(record)) => batch.push((number, record)),
                 Err(problem) => self.refuse(number, &problem)?,
             }

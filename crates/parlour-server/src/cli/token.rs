@@ -1,7 +1,6 @@
 use super::{Common, block_on, parse_user_id};
 use clap::Args;
-use parlour_core::{Clock, Core, directory};
-use parlour_store::Store;
+use parlour_core::{Clock, directory};
 use parlour_types::UserId;
 
 /// Flags of `parlour token`.
@@ -20,7 +19,7 @@ pub(super) fn token(common: &Common, args: &TokenArgs) -> anyhow::Result<()> {
     let auth = crate::secrets::open_auth(&config)?;
     let database = crate::database_path(&config)?;
     if database.exists() {
-        let core = Core::new(Store::open(&database)?, Clock::System, config.rules());
+        let core = crate::open_core(&config, Clock::System)?;
         let known = block_on(async { Ok(directory::user_exists(&core, args.user).await?) })?;
         if !known && !auth.provisions() {
             eprintln!("parlour: there is no user {} yet, so the token will be refused until there is", args.user);

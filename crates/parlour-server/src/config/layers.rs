@@ -249,7 +249,10 @@ impl Layers {
             std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, why: error.to_string() })?;
         let lines = text.trim_end_matches(['\r', '\n']);
         let value = match get(&defaults(), key.name) {
-            Some(Value::Array(_)) => Value::Array(lines.lines().map(|line| Value::String(line.into())).collect()),
+            Some(Value::Array(_)) => {
+                let filled = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+                Value::Array(filled.map(|line| Value::String(line.into())).collect())
+            }
             _ => Value::String(lines.into()),
         };
         self.set(key, value, name.to_owned());
@@ -429,5 +432,30 @@ mod tests {
             error.contains("auth.jwt_secret") && error.contains("32 bytes") && !error.contains("short\""),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_empty_previous_secret_is_refused_and_an_empty_line_is_none() {
+        let error = merge("[auth]\njwt_previous_secrets = [\"\"]\n", &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("auth.jwt_previous_secrets") && error.contains("32 bytes"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old");
+        std::fs::write(&path, "0123456789abcdef0123456789abcdef\n\n").unwrap();
+        let environment = [("PARLOUR_AUTH_JWT_PREVIOUS_SECRETS_FILE".to_owned(), path.display().to_string())];
+        let config = Layers::merge(None, environment, &[]).unwrap().config().unwrap();
+        assert_eq!(config.auth.jwt_previous_secrets.len(), 1);
+    }
+
+    #[test]
+    fn what_could_only_fail_later_is_refused_at_once() {
+        for (key, value) in [
+            ("log.level", "=="),
+            ("server.cors_origins", "https://app.example/"),
+            ("server.cors_origins", "app.example"),
+            ("messages.delete_window", "2h"),
+        ] {
+            let error = merge("", &[], &[(key, value)]).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
     }
 }

@@ -197,6 +197,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is wrong with an origin; browsers send scheme, host and port, and nothing behind them.
+fn wrong_origin(origin: &str) -> Option<&'static str> {
+    if origin == "*" {
+        return None;
+    }
+    match origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://")) {
+        Some(host) if !host.is_empty() && !host.contains('/') && http::HeaderValue::from_str(origin).is_ok() => None,
+        _ => Some("each must be * or an origin such as https://example.org, without a slash at its end"),
+    }
+}
+
 impl Config {
     /// What is wrong with values that are well formed one by one.
     ///
@@ -218,6 +229,15 @@ impl Config {
         if self.messages.max_recipients == 0 {
             return wrong("messages.max_recipients", "must be at least 1");
         }
+        if self.messages.delete_window.get() > std::time::Duration::from_secs(3600) {
+            return wrong("messages.delete_window", "must be at most 1h");
+        }
+        if self.log.level.parse::<tracing_subscriber::filter::Targets>().is_err() {
+            return wrong("log.level", "must be a level such as info, or a filter such as info,parlour_server=debug");
+        }
+        if let Some(why) = self.server.cors_origins.iter().find_map(|origin| wrong_origin(origin)) {
+            return wrong("server.cors_origins", why);
+        }
         if self.server.max_connections == 0 {
             return wrong("server.max_connections", "must be at least 1");
         }
@@ -228,7 +248,8 @@ impl Config {
         if short(&self.auth.jwt_secret) {
             return wrong("auth.jwt_secret", "must have at least 32 bytes");
         }
-        if self.auth.jwt_previous_secrets.iter().any(short) {
+        // Here an empty one is no way of saying "none": it would verify what anybody signs with nothing.
+        if self.auth.jwt_previous_secrets.iter().any(|secret| secret.is_empty() || short(secret)) {
             return wrong("auth.jwt_previous_secrets", "must have at least 32 bytes each");
         }
         if short(&self.auth.admin_key) {

@@ -1,4 +1,4 @@
-use super::form::decode_pairs;
+use super::form::{MAX_FIELDS, decode_pairs};
 use crate::error::{ApiError, Result};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -20,6 +20,9 @@ impl Query {
     fn parse(query: &str) -> Self {
         let mut problems = Vec::new();
         let mut pairs = decode_pairs(query.as_bytes(), &mut problems);
+        if pairs.len() > MAX_FIELDS {
+            problems.push(FieldProblem::new("query", ErrorCode::TooMany, "At most 1000 parameters."));
+        }
         pairs.retain(|(_, value)| !matches!(value.as_str(), "" | "undefined" | "null"));
         Self { pairs, problems }
     }

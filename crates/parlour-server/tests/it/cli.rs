@@ -258,3 +258,80 @@ fn a_server_told_to_stop_ends_well() {
         "a clean stop folds the log into the file: one file to back up"
     );
 }
+
+/// What a send was answered with 201 is on disk, whatever happens to the process in the next instant.
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    for (id, name) in [("1", "ann"), ("2", "bob")] {
+        done(data, &["user", "add", "--id", id, "--username", name]);
+    }
+    done(data, &["follow", "2", "1"]);
+    let token = done(data, &["token", "--user", "1", "--ttl", "1h"]);
+    let mut acknowledged = Vec::new();
+    for round in 0..5 {
+        let (mut child, address) = serve(data);
+        let mut senders = tokio::task::JoinSet::new();
+        for sender in 0..8 {
+            senders.spawn(send_until_it_dies(address.clone(), token.trim().to_owned(), format!("{round}-{sender}")));
+        }
+        // Some sends are under way when the first one is known to be done.
+        let first = senders.join_next().await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        acknowledged.extend(first.unwrap().unwrap());
+        acknowledged.extend(senders.join_all().await.into_iter().flatten());
+    }
+    assert!(acknowledged.len() >= 5, "there is something to lose");
+    let (mut child, address) = serve(data);
+    let stored = all_texts(&address, token.trim()).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for text in &acknowledged {
+        assert_eq!(stored.iter().filter(|stored| *stored == text).count(), 1, "{text}");
+    }
+}
+
+/// `parlour serve` on a free port, listening.
+fn serve(data: &Path) -> (Child, String) {
+    let mut command = parlour(data, &["serve", "--listen", "127.0.0.1:0", "--set", "log.format=json"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if line["message"] == "listening" {
+            return (child, format!("http://{}", line["address"].as_str().unwrap()));
+        }
+    }
+    panic!("the server ended before it listened");
+}
+
+/// Sends, each message under a key of its own, until the connection breaks or twenty are done, and answers what was acknowledged.
+async fn send_until_it_dies(address: String, token: String, name: String) -> Vec<String> {
+    let http = reqwest::Client::new();
+    let mut acknowledged = Vec::new();
+    for number in 0..20 {
+        let text = format!("{name}-{number}");
+        let body = json!({ "recipients": [2], "message": text });
+        let request =
+            http.post(format!("{address}/api/v2/pm/")).bearer_auth(&token).header("Idempotency-Key", &text).json(&body);
+        match request.send().await {
+            Ok(answer) if answer.status() == 201 => acknowledged.push(text),
+            Ok(answer) => panic!("{text} was answered {}", answer.status()),
+            Err(_) => break,
+        }
+    }
+    acknowledged
+}
+
+async fn all_texts(address: &str, token: &str) -> Vec<String> {
+    let http = reqwest::Client::new();
+    let mut texts = Vec::new();
+    let mut next = Some(format!("{address}/api/v2/pm/?user=2&limit=100"));
+    while let Some(url) = next {
+        let page: Value = http.get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+        texts.extend(page["results"].as_array().unwrap().iter().map(|row| row["message"].as_str().unwrap().to_owned()));
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    texts
+}

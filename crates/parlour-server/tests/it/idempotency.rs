@@ -306,3 +306,17 @@ async fn a_repeat_of_what_was_taken_back_brings_no_text_back() {
     }
     assert_eq!(texts(&bob.thread_with(&ann, "").await), ["Message delete"], "and sends nothing again");
 }
+
+/// Limits are of the day; the answer to a send is for ever.
+#[tokio::test]
+async fn a_repeat_is_recognised_after_the_limits_were_lowered() {
+    let mut server = TestServer::start().await;
+    let [ann, bob, carla, _] = four_friends(&server).await;
+    let body = to(&[&bob, &carla], &"long ".repeat(20));
+    let first = send_with_key(&ann, "k", body.clone()).await;
+    assert_first(&first);
+    server.restart_with(|config| (config.messages.max_chars, config.messages.max_recipients) = (10, 1)).await;
+    let ann = server.sign_in(ann.id, "ann");
+    assert_replays(&send_with_key(&ann, "k", body.clone()).await, &first);
+    send_with_key(&ann, "another", body).await.refused_field("message", "max_length");
+}

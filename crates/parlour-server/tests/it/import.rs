@@ -3,7 +3,8 @@
 use crate::cli::parlour;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use parlour_testkit::{TestServer, ids, texts};
+use parlour_core::import::{OnRefusal, Outcome, Record, import_batch};
+use parlour_testkit::{TestServer, ids, texts, user_id};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;
@@ -199,4 +200,84 @@ async fn every_field_of_a_user_comes_through() {
             assert_eq!(me[field], expected, "{field}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_unread_in_a_living_thread_stays_unread_and_the_past_is_refused() {
+    let server = TestServer::start().await;
+    let (ann, bob) = server.ann_and_bob().await;
+    ann.send(&bob, "live and unread").await;
+    server.advance(std::time::Duration::from_secs(3600));
+    let outcomes = import_past(&server, &[("old", 1, -7200), ("from ann", 1, -20), ("from ann again", 1, -19)]).await;
+    assert!(matches!(&outcomes[0], Outcome::Refused(problem) if problem.field == "created_at"), "{outcomes:?}");
+    let row = bob.inbox().await["results"][0].clone();
+    assert_eq!((&row["unread_count"], &row["headline"]), (&json!(3), &json!("from ann again")));
+    assert_eq!(ann.inbox().await["results"][0]["unread_count"], 0);
+
+    // Whoever wrote has seen what stands before.
+    import_past(&server, &[("from bob", 2, -18), ("last of ann", 1, -17)]).await;
+    assert_eq!(bob.inbox().await["results"][0]["unread_count"], 1);
+    bob.thread_with(&ann, "").await;
+    assert_eq!(bob.get("/api/v2/user/me/").await.expect(200)["unseen_interactions_counter"], 0);
+}
+
+/// Imports messages between members 1 and 2 by the server's own clock: text, sender, and when, in seconds from now.
+async fn import_past(server: &TestServer, messages: &[(&str, i64, i64)]) -> Vec<Outcome> {
+    let records = messages.iter().map(|(text, sender, seconds)| Record::Message {
+        id: None,
+        ext_id: (*text).to_owned(),
+        sender: user_id(*sender),
+        receiver: user_id(3 - sender),
+        created_at: server.now().plus_micros(seconds * 1_000_000),
+        text: (*text).to_owned(),
+    });
+    import_batch(&server.app.core, records.collect(), OnRefusal::GoOn).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_thread_that_a_member_deleted_returns_with_what_is_imported_later_alone() {
+    let server = TestServer::start().await;
+    import(&server.data_dir(), file(&small_community()).as_bytes(), &[]);
+    let ann = server.sign_in(1, "user1");
+    ann.delete("/api/v2/pm/?thread=3").await.expect(204);
+    import(&server.data_dir(), file(&[message("m31", 2, 1, 31, "later")]).as_bytes(), &[]);
+    assert_eq!(texts(&ann.get("/api/v2/pm/?thread=3").await.expect(200)), ["later"]);
+    let all = server.sign_in(2, "user2").get("/api/v2/pm/?thread=3").await.expect(200);
+    assert_eq!(all["count"], 31);
+}
+
+#[test]
+fn ids_brought_along_are_kept_and_must_be_free_and_grow() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_id = |id: i64, ext_id: &str, second: i64| {
+        let mut line = message(ext_id, 1, 2, second, "hi");
+        line["id"] = json!(id);
+        line
+    };
+    let thread = |id: i64, pair: [i64; 2]| json!({ "type": "thread", "id": id, "participants": pair, "created_at": "2020-01-01T00:00:00Z" });
+    let lines = [user(1), user(2), user(3), thread(3, [1, 2]), with_id(10, "a", 1), with_id(12, "b", 2)];
+    assert_eq!(summary(&import(folder.path(), file(&lines).as_bytes(), &[])), (Some(0), counted(6, 0, 0)));
+    let wrong = [with_id(11, "c", 3), with_id(12, "d", 3), with_id(3, "e", 3), thread(10, [1, 3]), thread(4, [2, 1])];
+    let output = import(folder.path(), file(&wrong).as_bytes(), &[]);
+    assert_eq!(summary(&output), (Some(3), counted(0, 0, 5)));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    for expected in [
+        "line 2: id: Ids must grow",
+        "line 3: id: Another",
+        "line 4: id: Another",
+        "line 5: id: Another",
+        "line 6: id: These two",
+    ] {
+        assert!(errors.contains(expected), "{expected} in {errors}");
+    }
+}
+
+#[test]
+fn blank_lines_before_the_header_do_not_replace_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = import(folder.path(), format!("\n\n{}\n", user(1)).as_bytes(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("line 3: must be"));
+    let output = import(folder.path(), format!("\n{HEADER}\n{}\n", user(1)).as_bytes(), &[]);
+    assert_eq!(summary(&output), (Some(0), counted(1, 0, 0)));
 }

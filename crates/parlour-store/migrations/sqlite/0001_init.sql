@@ -96,7 +96,7 @@ create index messages_by_id on messages (id);
 
 -- Messages deleted in their first minute: the holes in a thread's sequence. visible_before is the number of messages shown
 -- before the hole, so positions and sequence numbers convert by one look-up in either direction. A deletion changes the
--- rows of later holes only, all of them younger than a minute.
+-- rows of later holes only, all of them younger than the message itself, so younger than messages.delete_window.
 create table deleted_messages (
     thread_id      integer not null references threads (id),
     seq            integer not null,

@@ -6,4 +6,4 @@ mod user;
 
 pub use message::{Message, MessageStatus};
 pub use thread::{InboxEntry, Thread};
-pub use user::{Gender, NewUser, Profile, Role, Settings, SettingsChange, User, UserChange, UserStatus};
+pub use user::{Gender, Profile, Role, Settings, SettingsChange, User, UserChange, UserStatus};

@@ -169,15 +169,6 @@ pub struct User {
     pub profile: Profile,
 }
 
-/// A member to be created: everything but the counters, which Parlour keeps.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NewUser {
-    /// The number; `None` lets the server issue one.
-    pub id: Option<UserId>,
-    /// The fields given.
-    pub change: UserChange,
-}
-
 /// Fields of a user that a community sets; what is `None` stays as it is, or gets its default in a new user.
 ///
 /// A double option tells "not given" from "set to null".

@@ -8,9 +8,9 @@ use crate::links::ListUrl;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use parlour_core::IdRange;
 use parlour_core::threads;
 use parlour_core::threads::ThreadRef;
-use parlour_store::messages::IdRange;
 use parlour_types::view::{Message, Snippet, ThreadStatus};
 use parlour_types::{ErrorCode, MessageId};
 

@@ -5,8 +5,8 @@ use crate::extract::Query;
 use crate::links::{ListUrl, cursor_numbers};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use parlour_core::InboxCursor;
 use parlour_core::{Caller, threads};
-use parlour_store::threads::InboxCursor;
 use parlour_types::view::Snippet;
 use parlour_types::{ErrorCode, ThreadId, Timestamp, Window};
 
