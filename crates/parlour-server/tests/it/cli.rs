@@ -181,18 +181,34 @@ async fn the_health_check_tells_a_server_that_works_from_one_that_does_not() {
     assert!(failed(&data, &["healthcheck", "--set", &format!("server.listen={nobody}")]).contains("no server answers"));
 }
 
-/// A demo in the background, ended when it goes away.
+/// A process in the background, killed when it goes away.
+struct Background(Child);
+
+impl Background {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A demo in the background.
 struct Demo {
-    child: Child,
+    _process: Background,
     introduction: String,
 }
 
 impl Demo {
     fn start(data: &Path) -> Self {
         let mut command = parlour(data, &["demo", "--listen", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = Background(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut introduction = String::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        for line in BufReader::new(process.0.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let last = line.starts_with("Stop with");
             introduction.push_str(&line);
@@ -201,7 +217,7 @@ impl Demo {
                 break;
             }
         }
-        Self { child, introduction }
+        Self { _process: process, introduction }
     }
 
     /// The printed curl line of the `nth` member, run by a real curl-like shell: here, by its address and token.
@@ -209,13 +225,6 @@ impl Demo {
         let address = self.introduction.split("curl -X GET '").nth(nth + 1).unwrap().split('\'').next().unwrap();
         let token = self.introduction.split("Bearer ").nth(nth + 1).unwrap().split('\'').next().unwrap();
         (address.to_owned(), token.to_owned())
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 }
 
@@ -271,36 +280,33 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed() {
     let token = done(data, &["token", "--user", "1", "--ttl", "1h"]);
     let mut acknowledged = Vec::new();
     for round in 0..5 {
-        let (mut child, address) = serve(data);
+        let (mut server, address) = serve(data);
         let mut senders = tokio::task::JoinSet::new();
         for sender in 0..8 {
             senders.spawn(send_until_it_dies(address.clone(), token.trim().to_owned(), format!("{round}-{sender}")));
         }
         // Some sends are under way when the first one is known to be done.
         let first = senders.join_next().await;
-        child.kill().unwrap();
-        child.wait().unwrap();
+        server.kill();
         acknowledged.extend(first.unwrap().unwrap());
         acknowledged.extend(senders.join_all().await.into_iter().flatten());
     }
     assert!(acknowledged.len() >= 5, "there is something to lose");
-    let (mut child, address) = serve(data);
+    let (_server, address) = serve(data);
     let stored = all_texts(&address, token.trim()).await;
-    child.kill().unwrap();
-    child.wait().unwrap();
     for text in &acknowledged {
         assert_eq!(stored.iter().filter(|stored| *stored == text).count(), 1, "{text}");
     }
 }
 
 /// `parlour serve` on a free port, listening.
-fn serve(data: &Path) -> (Child, String) {
+fn serve(data: &Path) -> (Background, String) {
     let mut command = parlour(data, &["serve", "--listen", "127.0.0.1:0", "--set", "log.format=json"]);
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+    let mut server = Background(command.stderr(Stdio::piped()).spawn().unwrap());
+    for line in BufReader::new(server.0.stderr.take().unwrap()).lines() {
         let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
         if line["message"] == "listening" {
-            return (child, format!("http://{}", line["address"].as_str().unwrap()));
+            return (server, format!("http://{}", line["address"].as_str().unwrap()));
         }
     }
     panic!("the server ended before it listened");
