@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask test` is what CI runs; nothing needs to be installed before it but a Rust toolchain.
 
+mod bench;
 mod corpus;
 mod process;
 mod screenshot;
@@ -11,6 +12,8 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   test                     everything CI checks: format, lints, tests, the official SDK against a running server
+  bench [--quick] [--json] [--only NAME] [--scale N]
+                           measures every figure beside its floor and its bar
   docs                     writes the generated files again: parlour.example.toml
   screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
   corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
@@ -21,6 +24,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["test"] => test::test(),
+        ["bench", arguments @ ..] => bench::bench(arguments),
         ["docs"] => test::write_generated_files(),
         ["screenshot"] => screenshot::screenshot(),
         ["corpus", "convert", file] => corpus::convert(file),

@@ -1,7 +1,7 @@
 //! The one writer: a thread that owns the only connection that writes, and commits in groups.
 //!
-//! Whatever waits when the disk is free goes into the next transaction, each change under a savepoint of its own, so that one
-//! change's error leaves its neighbours alone. Nobody is answered before the commit that carries their change is on disk.
+//! Whatever waits when the disk is free goes into the next transaction, each change so that it can be taken back without its
+//! neighbours. Nobody is answered before the commit that carries their change is on disk.
 
 use crate::db::{Read, Tx};
 use crate::error::{Result, StoreError};
@@ -175,17 +175,26 @@ impl WriterThread {
         jobs: &mut mpsc::Receiver<Box<dyn Change>>,
     ) -> Result<()> {
         self.begin()?;
-        let tx = Tx::new(&self.connection, &self.ids);
-        let mut next = 0;
-        while next < group.len() {
-            run_change(&tx, group[next].as_mut())?;
-            next += 1;
-            if next == group.len() && next < GROUP {
-                group.extend(jobs.try_recv());
-            }
+        // The first change needs no savepoint: nothing stands before it that its failure could take along. That is more than a saving:
+        // under a savepoint SQLite keeps the old image of every page, and each statement walks all of them, so that a large import
+        // would slow down with the square of its size.
+        if verdict(&self.tx(), group[0].as_mut())? == Verdict::RollBack {
+            self.tx().execute("rollback", &[])?;
+            self.begin()?;
         }
-        tx.execute("commit", &[])?;
+        let mut next = 1;
+        while next < GROUP {
+            group.extend(jobs.try_recv());
+            let Some(change) = group.get_mut(next) else { break };
+            run_under_savepoint(&self.tx(), change.as_mut())?;
+            next += 1;
+        }
+        self.tx().execute("commit", &[])?;
         Ok(())
+    }
+
+    fn tx(&self) -> Tx<'_> {
+        Tx::new(&self.connection, &self.ids)
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -238,17 +247,18 @@ impl WriterThread {
     }
 }
 
-/// Runs one change under a savepoint.
-fn run_change(tx: &Tx<'_>, change: &mut dyn Change) -> Result<()> {
+/// Runs a change so that it can be taken back alone.
+fn run_under_savepoint(tx: &Tx<'_>, change: &mut dyn Change) -> Result<()> {
     tx.execute("savepoint change", &[])?;
-    let verdict = change.run(tx);
-    if tx.connection().is_autocommit() {
-        // Some errors, a full disk among them, make SQLite take the whole transaction back by itself.
-        return Err(StoreError::RolledBack);
-    }
-    if verdict == Verdict::RollBack {
+    if verdict(tx, change)? == Verdict::RollBack {
         tx.execute("rollback to change", &[])?;
     }
     tx.execute("release change", &[])?;
     Ok(())
+}
+
+fn verdict(tx: &Tx<'_>, change: &mut dyn Change) -> Result<Verdict> {
+    let verdict = change.run(tx);
+    // Some errors, a full disk among them, make SQLite take the whole transaction back by itself.
+    if tx.connection().is_autocommit() { Err(StoreError::RolledBack) } else { Ok(verdict) }
 }

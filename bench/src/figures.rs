@@ -1,0 +1,347 @@
+//! The figures: what is asked, against which floor, and where the bar lies.
+
+use crate::dataset::{BUSY_MEMBER, Dataset, LONG_THREAD};
+use crate::floor::bare_sends;
+use crate::load::{self, Measured};
+use crate::process::Server;
+use crate::random::{Random, Zipf};
+use anyhow::{Context as _, Result};
+use parlour_server::Auth;
+use parlour_server::config::{ProvisionMode, Secret};
+use parlour_types::UserId;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Connections of a load.
+const CONNECTIONS: usize = 64;
+
+const JWT_SECRET: &str = "the-token-secret-of-the-benchmark-and-of-nothing-else";
+
+/// How often and how long.
+#[derive(Clone, Copy)]
+pub(crate) struct Rounds {
+    count: usize,
+    time: Duration,
+}
+
+impl Rounds {
+    pub(crate) const FULL: Self = Self { count: 5, time: Duration::from_millis(2000) };
+    pub(crate) const QUICK: Self = Self { count: 2, time: Duration::from_millis(700) };
+}
+
+/// One line of the result.
+#[derive(Serialize)]
+pub(crate) struct Figure {
+    name: &'static str,
+    /// The measured value, with its unit.
+    value: String,
+    /// What is compared with the bar.
+    ratio: f64,
+    /// `≥ 0.80` or `≤ 1.2`.
+    bar: String,
+    reached: bool,
+}
+
+enum Bar {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Bar {
+    fn figure(self, name: &'static str, value: String, ratio: f64) -> Figure {
+        let (bar, reached) = match self {
+            Self::AtLeast(least) => (format!("≥ {least}"), ratio >= least),
+            Self::AtMost(most) => (format!("≤ {most}"), ratio <= most),
+        };
+        Figure { name, value, ratio, bar, reached }
+    }
+}
+
+/// Values of every round by name.
+#[derive(Default)]
+struct Samples(BTreeMap<&'static str, Vec<f64>>);
+
+impl Samples {
+    fn add(&mut self, name: &'static str, value: f64) {
+        self.0.entry(name).or_default().push(value);
+    }
+
+    fn median(&self, name: &'static str) -> Option<f64> {
+        let mut values = self.0.get(name)?.clone();
+        values.sort_unstable_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    }
+
+    /// The median of the ratios round by round, so that a machine that drifts does not tilt it.
+    fn ratio(&self, name: &'static str, floor: &'static str) -> Option<f64> {
+        let (values, floors) = (self.0.get(name)?, self.0.get(floor)?);
+        let mut ratios: Vec<f64> = values.iter().zip(floors).map(|(value, floor)| value / floor).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied()
+    }
+}
+
+/// Requests, ready to be sent.
+struct Requests {
+    tokens: Rc<BTreeMap<i64, String>>,
+}
+
+impl Requests {
+    fn new(dataset: &Dataset) -> Self {
+        let auth = Auth::new(&[Secret::new(JWT_SECRET.into())], Secret::default(), ProvisionMode::Never);
+        let now = parlour_core::Clock::System.now();
+        let members: std::collections::BTreeSet<i64> = dataset.pairs.iter().map(|(one, _)| *one).collect();
+        let token = |id: i64| auth.issue(UserId::new(id).expect("a small id"), now, Duration::from_secs(24 * 3600));
+        Self { tokens: Rc::new(members.into_iter().map(|id| (id, token(id))).collect()) }
+    }
+
+    fn get(&self, member: i64, path: &str) -> Vec<u8> {
+        request(&self.tokens, member, "GET", path, "")
+    }
+
+    /// The newest page of the thread of a pair, as its first member.
+    fn thread(&self, index: usize, pair: (i64, i64), more: &str) -> Vec<u8> {
+        self.get(pair.0, &format!("/api/v2/pm/?thread={}{more}", index + 1))
+    }
+}
+
+fn request(tokens: &BTreeMap<i64, String>, member: i64, method: &str, path: &str, body: &str) -> Vec<u8> {
+    let token = &tokens[&member];
+    let length = if body.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+    };
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{length}\r\n{body}")
+        .into_bytes()
+}
+
+/// Everything that a round needs.
+struct Bench<'a> {
+    dataset: &'a Dataset,
+    requests: Requests,
+    parlour: Server,
+    thread_floor: Server,
+    inbox_floor: Server,
+    /// A copy of the database for the bare inserts.
+    bare: std::path::PathBuf,
+    rounds: Rounds,
+    samples: Samples,
+    only: Option<&'a str>,
+}
+
+/// Measures everything whose name contains `only`.
+pub(crate) fn measure(dataset: &Dataset, parlour: &Path, rounds: Rounds, only: Option<&str>) -> Result<Vec<Figure>> {
+    let folder = tempfile::tempdir_in(&dataset.folder)?;
+    let database = format!("{}/{}", dataset.folder.display(), parlour_store::DATABASE_FILE);
+    for copy in ["served", "bare"] {
+        std::fs::create_dir(folder.path().join(copy))?;
+        std::fs::copy(&database, folder.path().join(copy).join(parlour_store::DATABASE_FILE))?;
+    }
+    let data_dir = folder.path().join("served").display().to_string();
+    let environment = [("PARLOUR_AUTH_JWT_SECRET", JWT_SECRET), ("PARLOUR_LOG_LEVEL", "warn")];
+    let server = Server::start(parlour, &["serve", "--data-dir", &data_dir], &environment)?;
+    let requests = Requests::new(dataset);
+    let floor = |name: &str, request: &[u8]| -> Result<Server> {
+        let file = folder.path().join(name);
+        std::fs::write(&file, load::body(server.address, request)?)?;
+        let file = file.display().to_string();
+        Server::start(&std::env::current_exe()?, &["floor", "--file", &file], &[])
+    };
+    let idle = server.memory_mib()?;
+    let thread_floor = floor("thread", &requests.thread(7_000, dataset.pairs[7_000], ""))?;
+    let inbox_floor = floor("inbox", &requests.get(BUSY_MEMBER, "/api/v2/pm/"))?;
+    let bare = folder.path().join("bare").join(parlour_store::DATABASE_FILE);
+    let ready = server.ready_after;
+    let samples = Samples::default();
+    let mut bench =
+        Bench { dataset, requests, parlour: server, thread_floor, inbox_floor, bare, rounds, samples, only };
+    bench.samples.add("memory, idle", idle);
+    bench.samples.add("ready", ready.as_secs_f64() * 1e3);
+    for round in 1..=rounds.count {
+        eprintln!("round {round} of {}", rounds.count);
+        bench.round()?;
+    }
+    bench.figures()
+}
+
+impl Bench<'_> {
+    fn wanted(&self, name: &str) -> bool {
+        self.only.is_none_or(|only| name.contains(only))
+    }
+
+    /// Loads one server and notes answers a second and processor time an answer.
+    fn load(
+        &mut self,
+        name: &'static str,
+        cpu: &'static str,
+        on: On,
+        next: impl FnMut() -> Vec<u8> + 'static,
+    ) -> Result<()> {
+        if !self.wanted(name) {
+            return Ok(());
+        }
+        let server = match on {
+            On::Parlour => &self.parlour,
+            On::ThreadFloor => &self.thread_floor,
+            On::InboxFloor => &self.inbox_floor,
+        };
+        let before = server.cpu_seconds()?;
+        let measured = load::run(server.address, CONNECTIONS, self.rounds.time, 200, next)?;
+        let per_answer = (server.cpu_seconds()? - before) / measured.answers as f64 * 1e6;
+        self.samples.add(name, measured.per_second());
+        self.samples.add(cpu, per_answer);
+        Ok(())
+    }
+
+    fn round(&mut self) -> Result<()> {
+        let pairs = Rc::new(self.dataset.pairs.clone());
+        let all: Rc<Vec<Vec<u8>>> =
+            Rc::new(pairs.iter().enumerate().map(|(index, pair)| self.requests.thread(index, *pair, "")).collect());
+        let fixed = |request: Vec<u8>| move || request.clone();
+        let any = self.requests.thread(7_000, pairs[7_000], "");
+        self.load("thread floor", "thread floor cpu", On::ThreadFloor, fixed(any))?;
+        let (requests, zipf, mut random) = (Rc::clone(&all), Zipf::new(all.len()), Random::new(3));
+        self.load("thread, hot", "thread, hot cpu", On::Parlour, move || {
+            // Rank 0 is some ordinary thread, not the long one.
+            requests[(zipf.rank(&mut random) * 7_919 + 7_000) % requests.len()].clone()
+        })?;
+        let (requests, mut random) = (Rc::clone(&all), Random::new(4));
+        self.load("thread, uniform", "thread, uniform cpu", On::Parlour, move || {
+            requests[random.below(requests.len())].clone()
+        })?;
+        self.depth()?;
+        let busy = self.requests.get(BUSY_MEMBER, "/api/v2/pm/");
+        let ordinary = self.requests.get(self.dataset.ordinary_member().0, "/api/v2/pm/?limit=10");
+        let busy_ten = self.requests.get(BUSY_MEMBER, "/api/v2/pm/?limit=10");
+        self.load("inbox floor", "inbox floor cpu", On::InboxFloor, fixed(busy.clone()))?;
+        self.load("inbox, 5,000 threads", "inbox busy cpu", On::Parlour, fixed(busy))?;
+        self.load("inbox, 10 rows of 5,000", "inbox busy ten cpu", On::Parlour, fixed(busy_ten))?;
+        self.load("inbox, 10 rows of 10", "inbox ordinary cpu", On::Parlour, fixed(ordinary))?;
+        if self.wanted("memory") {
+            let memory = self.parlour.memory_mib()?;
+            self.samples.add("memory, under read load", memory);
+        }
+        self.sends()
+    }
+
+    /// Pages of the long thread: the newest, and two in its middle, at changing places so that nothing can be remembered.
+    fn depth(&mut self) -> Result<()> {
+        let middle = self.dataset.long_thread_messages() / 2;
+        let token = Rc::clone(&self.requests.tokens);
+        let ask = move |more: String| request(&token, LONG_THREAD.0, "GET", &format!("/api/v2/pm/?thread=1{more}"), "");
+        let newest = ask.clone();
+        let mut random = Random::new(5);
+        self.load("long thread, near its end", "long newest cpu", On::Parlour, move || {
+            newest(format!("&offset={}", random.below(1000)))
+        })?;
+        let (deep, mut random) = (ask.clone(), Random::new(6));
+        self.load("long thread, offset in its middle", "long offset cpu", On::Parlour, move || {
+            deep(format!("&offset={}", middle + random.below(1000)))
+        })?;
+        if !self.wanted("before_message") {
+            return Ok(());
+        }
+        let page = load::body(self.parlour.address, &ask(format!("&offset={middle}&limit=100")))?;
+        let page: serde_json::Value = serde_json::from_slice(&page)?;
+        let ids: Vec<i64> =
+            page["results"].as_array().context("rows")?.iter().filter_map(|row| row["id"].as_i64()).collect();
+        let mut random = Random::new(8);
+        self.load("long thread, before_message in its middle", "long before cpu", On::Parlour, move || {
+            ask(format!("&before_message={}", ids[random.below(ids.len())]))
+        })
+    }
+
+    /// Sends over HTTP, and the same rows put bare into the same tables.
+    fn sends(&mut self) -> Result<()> {
+        for (name, bare, clients, group) in
+            [("send, 64 clients", "bare, 64 at once", 64, 64), ("send, 1 client", "bare, one by one", 1, 1)]
+        {
+            if !self.wanted(name) {
+                continue;
+            }
+            let measured = self.send(clients)?;
+            let (per_second, commit_us) = bare_sends(&self.bare, &self.dataset.pairs, group, self.rounds.time)?;
+            let (value, floor) = if clients == 1 {
+                (measured.percentile_us(0.5), commit_us)
+            } else {
+                (measured.per_second(), per_second)
+            };
+            self.samples.add(name, value);
+            self.samples.add(bare, floor);
+            if clients == 64 {
+                self.samples.add("send p99", measured.percentile_us(0.99) / 1e3);
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, clients: usize) -> Result<Measured> {
+        let (tokens, pairs, mut random) =
+            (Rc::clone(&self.requests.tokens), self.dataset.pairs.clone(), Random::new(9));
+        load::run(self.parlour.address, clients, self.rounds.time, 201, move || {
+            let (from, to) = pairs[1 + random.below(pairs.len() - 1)];
+            let body = format!(
+                r#"{{"recipients":[{to}],"message":"{}","file_uuid":null}}"#,
+                crate::dataset::text(&mut random)
+            );
+            request(&tokens, from, "POST", "/api/v2/pm/", &body)
+        })
+    }
+
+    fn figures(&self) -> Result<Vec<Figure>> {
+        let samples = &self.samples;
+        let mut figures = Vec::new();
+        let rate = |name| samples.median(name).map(|value| format!("{value:.0}/s")).unwrap_or_default();
+        for (name, floor, bar) in [
+            ("thread, hot", "thread floor", 0.80),
+            ("thread, uniform", "thread floor", 0.33),
+            ("inbox, 5,000 threads", "inbox floor", 0.30),
+            ("send, 64 clients", "bare, 64 at once", 0.70),
+        ] {
+            figures.extend(samples.ratio(name, floor).map(|ratio| Bar::AtLeast(bar).figure(name, rate(name), ratio)));
+        }
+        for (name, cpu, against) in [
+            ("long thread, offset in its middle", "long offset cpu", "long newest cpu"),
+            ("long thread, before_message in its middle", "long before cpu", "long newest cpu"),
+            ("inbox, 10 rows of 5,000", "inbox busy ten cpu", "inbox ordinary cpu"),
+        ] {
+            let value = samples.median(cpu).map(|us| format!("{us:.1} µs CPU")).unwrap_or_default();
+            figures.extend(samples.ratio(cpu, against).map(|ratio| Bar::AtMost(1.2).figure(name, value, ratio)));
+        }
+        if let Some(ratio) = samples.ratio("send, 1 client", "bare, one by one") {
+            let value = samples.median("send, 1 client").map(|us| format!("{us:.0} µs p50")).unwrap_or_default();
+            figures.push(Bar::AtMost(1.3).figure("send, 1 client", value, ratio));
+        }
+        for (name, unit, bar) in
+            [("memory, idle", "MiB", 20.0), ("memory, under read load", "MiB", 200.0), ("ready", "ms", 150.0)]
+        {
+            let value = samples.median(name).filter(|_| self.wanted(name));
+            figures.extend(value.map(|value| Bar::AtMost(bar).figure(name, format!("{value:.1} {unit}"), value)));
+        }
+        if self.wanted("bytes a message") {
+            let bytes = self.dataset.bytes()? as f64 / self.dataset.messages as f64;
+            figures.push(Bar::AtMost(260.0).figure("bytes a message", format!("{bytes:.0} B"), bytes));
+        }
+        Ok(figures)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum On {
+    Parlour,
+    ThreadFloor,
+    InboxFloor,
+}
+
+/// Prints the figures as a table.
+pub(crate) fn print(figures: &[Figure]) {
+    println!("{:<44} {:>16} {:>8} {:>8}", "figure", "value", "ratio", "bar");
+    for figure in figures {
+        let reached = if figure.reached { "reached" } else { "MISSED" };
+        println!("{:<44} {:>16} {:>8.2} {:>8}  {reached}", figure.name, figure.value, figure.ratio, figure.bar);
+    }
+}

@@ -1,0 +1,95 @@
+//! The floors: what the same machine does in the same run without Parlour's work.
+
+use anyhow::Result;
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Serves the bytes of a file at every address, through the same server stack as Parlour: axum on hyper, HTTP/1.1.
+pub(crate) fn serve(listen: SocketAddr, file: &Path) -> Result<()> {
+    let body = Bytes::from(std::fs::read(file)?);
+    let answer = move || {
+        let body = body.clone();
+        async move { ([(http::header::CONTENT_TYPE, "application/json")], body) }
+    };
+    let router: Router = Router::new().fallback(get(answer));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(listen).await?;
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new());
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            tokio::spawn(connection);
+        }
+    })
+}
+
+/// Inserts the rows of sends into the tables of a fresh database, `group` sends a commit, each commit synced, for `time`; answers sends a
+/// second and the median of a commit in microseconds.
+pub(crate) fn bare_sends(database: &Path, pairs: &[(i64, i64)], group: usize, time: Duration) -> Result<(f64, f64)> {
+    let mut connection = rusqlite::Connection::open(database)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    let (mut sends, mut commits) = (0_usize, Vec::new());
+    let mut next_id: i64 = connection.query_row("select coalesce(max(id), 0) from messages", [], |row| row.get(0))?;
+    let mut random = crate::random::Random::new(7);
+    let started = Instant::now();
+    while started.elapsed() < time {
+        let begun = Instant::now();
+        let transaction = connection.transaction()?;
+        for _ in 0..group {
+            let pair = pairs[1 + random.below(pairs.len() - 1)];
+            next_id += 1;
+            insert_rows(&transaction, pair, next_id, &crate::dataset::text(&mut random))?;
+        }
+        transaction.commit()?;
+        commits.push(begun.elapsed());
+        sends += group;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    commits.sort_unstable();
+    Ok((sends as f64 / seconds, commits[commits.len() / 2].as_secs_f64() * 1e6))
+}
+
+/// The rows that one send touches, and nothing else: no look-up, no rule, no answer.
+fn insert_rows(connection: &rusqlite::Connection, (one, other): (i64, i64), id: i64, text: &str) -> Result<()> {
+    let run = |sql: &str, params: &[&dyn rusqlite::ToSql]| connection.prepare_cached(sql)?.execute(params);
+    let thread: i64 = connection
+        .prepare_cached("select thread_id from direct_threads where low_user_id = ?1 and high_user_id = ?2")?
+        .query_row([one.min(other), one.max(other)], |row| row.get(0))?;
+    let seq: i64 = connection
+        .prepare_cached(
+            "update threads set last_seq = last_seq + 1, last_message_at = ?2 where id = ?1 returning last_seq",
+        )?
+        .query_row([thread, id], |row| row.get(0))?;
+    run("insert into messages values (?1, ?2, ?3, ?4, ?5, 0, ?6)", &[&thread, &seq, &id, &one, &id, &text])?;
+    for user in [one, other] {
+        let listed_at: i64 = connection
+            .prepare_cached("select listed_at from members where thread_id = ?1 and user_id = ?2")?
+            .query_row([thread, user], |row| row.get(0))?;
+        run(
+            "delete from inbox where user_id = ?1 and last_message_at = ?2 and thread_id = ?3",
+            &[&user, &listed_at, &thread],
+        )?;
+        let row: &[&dyn rusqlite::ToSql] = &[&user, &id, &thread, &one, &other, &id, &1, &id, &0, &text];
+        run("insert into inbox values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", row)?;
+        let moved: &[&dyn rusqlite::ToSql] = &[&thread, &user, &seq, &id];
+        run("update members set unread_count = ?3, listed_at = ?4 where thread_id = ?1 and user_id = ?2", moved)?;
+        let position: i64 = connection
+            .prepare_cached(
+                "update mailboxes set event_position = event_position + 1 where user_id = ?1 returning event_position",
+            )?
+            .query_row([user], |row| row.get(0))?;
+        run("insert into events values (?1, ?2, 1, ?3, ?4, ?5)", &[&user, &position, &thread, &seq, &id])?;
+    }
+    Ok(())
+}

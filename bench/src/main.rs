@@ -1,0 +1,80 @@
+//! `cargo xtask bench`: every figure beside its floor and its bar, in one run.
+
+mod dataset;
+mod figures;
+mod floor;
+mod load;
+mod process;
+mod random;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+
+/// The core of the load; the servers run on another.
+const LOAD_CORE: &str = "1";
+
+/// Set once this process runs on its own core.
+const PINNED: &str = "BENCH_PINNED";
+
+/// Measures Parlour against floors taken in the same run.
+#[derive(Parser)]
+struct Arguments {
+    /// The `parlour` binary to measure.
+    #[arg(long)]
+    parlour: Option<PathBuf>,
+    /// Where the data set is kept between runs.
+    #[arg(long, default_value = "target/bench")]
+    folder: PathBuf,
+    /// Times 2,000,000 messages.
+    #[arg(long, default_value_t = 1)]
+    scale: usize,
+    /// Fewer and shorter rounds.
+    #[arg(long)]
+    quick: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Only figures whose name contains this.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    #[command(subcommand)]
+    floor: Option<Floor>,
+}
+
+#[derive(Subcommand)]
+enum Floor {
+    /// Serve the bytes of a file, as a floor for the same bytes from Parlour.
+    #[command(hide = true)]
+    Floor {
+        #[arg(long)]
+        file: PathBuf,
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Floor::Floor { file, listen }) = &arguments.floor {
+        return floor::serve(*listen, file);
+    }
+    if std::env::var_os(PINNED).is_none() {
+        let mut pinned = std::process::Command::new("taskset");
+        pinned.args(["--cpu-list", LOAD_CORE]).arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
+        // Only comes back if it could not be run.
+        return Err(pinned.env(PINNED, "1").exec()).context("cannot run taskset (package util-linux)");
+    }
+    let dataset = dataset::Dataset::open(&arguments.folder, arguments.scale)?;
+    let parlour = arguments.parlour.context("--parlour names the binary")?;
+    let rounds = if arguments.quick { figures::Rounds::QUICK } else { figures::Rounds::FULL };
+    let figures = figures::measure(&dataset, &parlour, rounds, arguments.only.as_deref())?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        figures::print(&figures);
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! Numbers that look random and are the same in every run.
+
+/// SplitMix64.
+#[derive(Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 up to `end`, which is not reached.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+/// Ranks 0, 1, 2 … with a frequency of 1, 1/2, 1/3 … (Zipf, exponent 1).
+pub(crate) struct Zipf(Vec<f64>);
+
+impl Zipf {
+    pub(crate) fn new(ranks: usize) -> Self {
+        let mut sum = 0.0;
+        let cumulated = (1..=ranks).map(|rank| {
+            sum += 1.0 / rank as f64;
+            sum
+        });
+        Self(cumulated.collect())
+    }
+
+    pub(crate) fn rank(&self, random: &mut Random) -> usize {
+        let total = self.0.last().copied().unwrap_or(1.0);
+        let point = random.next() as f64 / u64::MAX as f64 * total;
+        self.0.partition_point(|cumulated| *cumulated < point).min(self.0.len() - 1)
+    }
+}
