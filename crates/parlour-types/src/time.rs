@@ -50,18 +50,48 @@ impl Timestamp {
     }
 }
 
+/// Room for the longest text of a timestamp, on the stack: two of them stand in every message of a page.
+struct Text {
+    bytes: [u8; 48],
+    length: usize,
+}
+
+impl Text {
+    fn of(at: Timestamp) -> Self {
+        // A stored time always lies inside jiff's range (years −9999 to 9999); the floor keeps a damaged row printable.
+        let at = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::MIN);
+        let mut text = Self { bytes: [0; 48], length: 0 };
+        // Only a full buffer could fail, and no text of this form is as long.
+        let printed = PRINTER.print_timestamp_with_offset(&at, Offset::UTC, &mut text);
+        debug_assert!(printed.is_ok());
+        text
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+impl jiff::fmt::Write for Text {
+    fn write_str(&mut self, part: &str) -> Result<(), jiff::Error> {
+        let end = self.length + part.len();
+        let place =
+            self.bytes.get_mut(self.length..end).ok_or_else(|| jiff::Error::from_args(format_args!("too long")))?;
+        place.copy_from_slice(part.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A stored time always lies inside jiff's range (years −9999 to 9999); the floor keeps a damaged row printable.
-        let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MIN);
-        f.write_str(&PRINTER.timestamp_with_offset_to_string(&at, Offset::UTC))
+        f.write_str(Text::of(*self).as_str())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::MIN);
-        serializer.serialize_str(&PRINTER.timestamp_with_offset_to_string(&at, Offset::UTC))
+        serializer.serialize_str(Text::of(*self).as_str())
     }
 }
 

@@ -82,11 +82,15 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
                 return Err(Error::Invalid(problems));
             }
             order.authorize(tx)?;
-            let send = |to: &UserId| messages::send_direct(tx, order.sender, *to, &order.text, now).map(|sent| sent.id);
-            let ids: Vec<MessageId> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
+            let send =
+                |to: &UserId| messages::send_direct(tx, order.sender, *to, &order.text, now).map(|sent| (sent, *to));
+            let sent: Vec<(Message, UserId)> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
             match &order.key {
-                None => Ok(Made::Plain(ids)),
-                Some(key) => Ok(Made::Keyed { first: order.remember(tx, key, ids, now)?, replayed: false }),
+                None => Ok(Made::Plain(sent)),
+                Some(key) => {
+                    let ids = sent.iter().map(|(message, _)| message.id).collect();
+                    Ok(Made::Keyed { first: order.remember(tx, key, ids, now)?, replayed: false })
+                }
             }
         })
         .await?;
@@ -95,8 +99,12 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
 
 /// What the write made, or an earlier one under the same key.
 enum Made {
-    Plain(Vec<MessageId>),
-    Keyed { first: FirstUse, replayed: bool },
+    /// Each message with its receiver.
+    Plain(Vec<(Message, UserId)>),
+    Keyed {
+        first: FirstUse,
+        replayed: bool,
+    },
 }
 
 /// A send as it was asked for; what is wrong with it stands beside it.
@@ -208,13 +216,11 @@ async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages>
             }
         };
         match made {
-            Made::Plain(ids) => {
-                let sent = |id: MessageId| {
-                    let found = find(id)?;
-                    let receiver = viewer.cards.known(found.member.thread().partner_of(viewer.id()))?;
-                    Ok(Sent { message: found.message, receiver: receiver.json.clone() })
+            Made::Plain(made) => {
+                let sent = |(message, receiver): (Message, UserId)| {
+                    Ok(Sent { message, receiver: viewer.cards.known(receiver)?.json.clone() })
                 };
-                let messages = ids.into_iter().map(sent).collect::<Result<_>>()?;
+                let messages = made.into_iter().map(sent).collect::<Result<_>>()?;
                 Ok(SentMessages { sender: viewer.card.json.clone(), messages, replayed: false })
             }
             Made::Keyed { first, replayed } => {

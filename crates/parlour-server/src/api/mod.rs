@@ -7,6 +7,9 @@ pub mod jwt;
 pub mod pm;
 pub mod user;
 
+use crate::error::{ApiError, Result};
+use axum::response::{IntoResponse as _, Response};
+use http::header;
 use serde::Serialize;
 
 /// A page of a list, as Django REST framework wraps it (contract §1.1).
@@ -22,6 +25,18 @@ pub struct PageBody<T> {
     pub previous: Option<String>,
     /// The rows.
     pub results: Vec<T>,
+}
+
+/// Bytes of a list's row, about, so that an answer is written into one buffer that does not grow.
+const ROW_BYTES: usize = 2_560;
+
+impl<T: Serialize> PageBody<T> {
+    /// The page as an answer.
+    fn answer(&self) -> Result<Response> {
+        let mut body = Vec::with_capacity(512 + self.results.len() * ROW_BYTES);
+        serde_json::to_writer(&mut body, self).map_err(ApiError::fault)?;
+        Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    }
 }
 
 impl<T> PageBody<T> {

@@ -5,9 +5,8 @@ use crate::app::App;
 use crate::error::Result;
 use crate::extract::{CallerFrom, PageQuery, Query, page_query};
 use crate::links::ListUrl;
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use parlour_core::IdRange;
 use parlour_core::threads;
 use parlour_core::threads::ThreadRef;
@@ -92,7 +91,7 @@ pub async fn get_thread(
         let hidden_text = &app.core.rules.hidden_text;
         Message::for_participant(message, (sender, receiver), answer.last_message_at, ThreadStatus::Seen, hidden_text)
     });
-    Ok(Json(PageBody::new(answer.page.count, links, rows.collect())).into_response())
+    PageBody::new(answer.page.count, links, rows.collect()).answer()
 }
 
 /// The parameters that the links to other pages keep.

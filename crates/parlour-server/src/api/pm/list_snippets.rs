@@ -3,8 +3,7 @@ use crate::app::App;
 use crate::error::Result;
 use crate::extract::Query;
 use crate::links::{ListUrl, cursor_numbers};
-use axum::Json;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use parlour_core::InboxCursor;
 use parlour_core::{Caller, threads};
 use parlour_types::view::Snippet;
@@ -40,5 +39,5 @@ pub(super) async fn list_snippets(
         .rows
         .iter()
         .map(|(entry, creator, other)| Snippet::for_member(entry, &creator.json, &other.json, hidden_text));
-    Ok(Json(PageBody::new(answer.page.count, links, rows.collect())).into_response())
+    PageBody::new(answer.page.count, links, rows.collect()).answer()
 }

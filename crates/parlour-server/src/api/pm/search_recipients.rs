@@ -3,9 +3,8 @@ use crate::app::App;
 use crate::error::Result;
 use crate::extract::{CallerFrom, PageQuery, Query, page_query};
 use crate::links::ListUrl;
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use parlour_core::directory;
 use parlour_types::view::User;
 
@@ -35,5 +34,5 @@ pub async fn search_recipients(
     let more = window.offset.saturating_add(window.limit) < page.count;
     let links = url.links(&[("user", term)], window, more, None);
     let rows: Vec<_> = page.rows.iter().map(|card| &card.json).collect();
-    Ok(Json(PageBody::new(page.count, links, rows)).into_response())
+    PageBody::new(page.count, links, rows).answer()
 }

@@ -5,7 +5,7 @@ use crate::extract::{CallerFrom, PageQuery, PathId, Query, UserPath, page_query}
 use crate::links::{ListUrl, cursor_numbers};
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::StatusCode;
 use parlour_core::FollowSide;
 use parlour_core::{Caller, directory};
@@ -159,5 +159,5 @@ async fn list(
     let (page, more) = directory::list_follows(&app.core, caller, id, side, place).await?;
     let links = url.links(&[], window, more, page.rows.last().map(|card| card.user.id.to_string()));
     let rows: Vec<_> = page.rows.iter().map(|card| &card.json).collect();
-    Ok(Json(PageBody::new(page.count, links, rows)).into_response())
+    PageBody::new(page.count, links, rows).answer()
 }
