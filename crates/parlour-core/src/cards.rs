@@ -69,6 +69,20 @@ impl Cards {
         Ok(())
     }
 
+    /// What `ask` finds among the cards kept, if they are those of this version of the directory before and after.
+    pub(crate) fn of_version<T>(
+        &self,
+        version: i64,
+        ask: impl FnOnce(&dyn Fn(UserId) -> Option<Arc<Card>>) -> Option<T>,
+    ) -> Option<T> {
+        let holds = || self.version.load(Ordering::Acquire) == version;
+        if !holds() {
+            return None;
+        }
+        let found = ask(&|id| self.by_id.get(&id))?;
+        holds().then_some(found)
+    }
+
     /// The cards as `read`'s snapshot has them.
     pub(crate) fn at<'r>(&'r self, read: &'r Read<'r>) -> parlour_store::Result<CardsAt<'r>> {
         let version = users::directory_version(read)?;
@@ -92,6 +106,11 @@ pub(crate) struct CardsAt<'r> {
 }
 
 impl CardsAt<'_> {
+    /// The directory's version in this snapshot.
+    pub(crate) const fn version(&self) -> i64 {
+        self.version
+    }
+
     /// The card of `id`, if there is such a user.
     pub(crate) fn get(&self, id: UserId) -> parlour_store::Result<Option<Arc<Card>>> {
         if let Some(card) = self.cards.by_id.get(&id) {
@@ -105,6 +124,11 @@ impl CardsAt<'_> {
             self.cards.by_id.insert(id, Arc::clone(&card));
         }
         Ok(Some(card))
+    }
+
+    /// The cards of people whom foreign keys guarantee.
+    pub(crate) fn all(&self, ids: &[UserId]) -> parlour_store::Result<Vec<Arc<Card>>> {
+        ids.iter().map(|id| self.known(*id)).collect()
     }
 
     /// The card of someone whom a foreign key guarantees.

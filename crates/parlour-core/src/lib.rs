@@ -10,18 +10,21 @@ pub mod directory;
 mod error;
 pub mod import;
 pub mod messages;
+mod pages;
 pub mod rules;
 pub mod threads;
 
 pub use cards::{Card, Cards};
 pub use clock::Clock;
 pub use error::{Error, FieldProblem, Result};
+pub use pages::RowsPage;
 pub use parlour_store::messages::IdRange;
 pub use parlour_store::relations::FollowSide;
 pub use parlour_store::threads::InboxCursor;
 pub use rules::Rules;
 
 use access::Viewer;
+use pages::Pages;
 use parlour_store::{Read, Store};
 use parlour_types::UserId;
 use std::sync::Arc;
@@ -43,13 +46,16 @@ pub struct Core {
     /// The community's numbers.
     pub rules: Arc<Rules>,
     cards: Arc<Cards>,
+    pages: Arc<Pages>,
 }
 
 impl Core {
     /// Puts the parts together.
     #[must_use]
     pub fn new(store: Store, clock: Clock, rules: Rules) -> Self {
-        Self { store, clock, cards: Arc::new(Cards::new(rules.user_cache_bytes)), rules: Arc::new(rules) }
+        let cards = Arc::new(Cards::new(rules.user_cache_bytes));
+        let pages = Pages::new(rules.page_cache_bytes, &store);
+        Self { store, clock, cards, pages, rules: Arc::new(rules) }
     }
 
     /// Answers a question of `caller` from one snapshot, which also proves that the caller exists.

@@ -19,6 +19,8 @@ pub struct Rules {
     pub max_bulk_rows: usize,
     /// Memory for rendered users, in bytes.
     pub user_cache_bytes: u64,
+    /// Memory for the newest pages of threads and inboxes, in bytes.
+    pub page_cache_bytes: u64,
 }
 
 impl Default for Rules {
@@ -32,6 +34,7 @@ impl Default for Rules {
             max_limit: 100,
             max_bulk_rows: 1_000,
             user_cache_bytes: 32 << 20,
+            page_cache_bytes: 128 << 20,
         }
     }
 }

@@ -92,6 +92,10 @@ impl Row<'_> {
         Ok(self.0.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?.to_owned())
     }
 
+    pub(crate) fn str(&self, column: usize) -> Result<&str> {
+        Ok(self.0.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+    }
+
     pub(crate) fn text_opt(&self, column: usize) -> Result<Option<String>> {
         Ok(self.0.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?.map(str::to_owned))
     }
@@ -144,6 +148,22 @@ impl<'c> Read<'c> {
         rows.next()?.map(|row| decode(&Row(row))).transpose()
     }
 
+    /// Shows every row of the answer to `see`, which may borrow from it.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut see: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            see(&Row(row))?;
+        }
+        Ok(())
+    }
+
     /// Every row of the answer.
     pub(crate) fn rows<T>(
         &self,
@@ -151,14 +171,12 @@ impl<'c> Read<'c> {
         params: &[Param<'_>],
         decode: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
         let mut decode = decode;
-        let mut rows = statement.raw_query();
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(decode(&Row(row))?);
-        }
+        self.each(sql, params, |row| {
+            found.push(decode(row)?);
+            Ok(())
+        })?;
         Ok(found)
     }
 }
@@ -167,6 +185,14 @@ impl<'c> Read<'c> {
 pub struct Tx<'c> {
     read: Read<'c>,
     ids: &'c RefCell<IdGenerator>,
+    touched: &'c RefCell<Touched>,
+}
+
+/// What a transaction changes of what is kept in memory. What was taken back stays in it, which costs a look at the database and no more.
+#[derive(Default)]
+pub(crate) struct Touched {
+    pub(crate) threads: Vec<(UserId, ThreadId)>,
+    pub(crate) directory: bool,
 }
 
 impl<'c> std::ops::Deref for Tx<'c> {
@@ -177,8 +203,22 @@ impl<'c> std::ops::Deref for Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(crate) const fn new(connection: &'c Connection, ids: &'c RefCell<IdGenerator>) -> Self {
-        Self { read: Read::new(connection), ids }
+    pub(crate) const fn new(
+        connection: &'c Connection,
+        ids: &'c RefCell<IdGenerator>,
+        touched: &'c RefCell<Touched>,
+    ) -> Self {
+        Self { read: Read::new(connection), ids, touched }
+    }
+
+    /// Notes that `user` will see something else of `thread`, or of their inbox.
+    pub(crate) fn touch_thread(&self, user: UserId, thread: ThreadId) {
+        self.touched.borrow_mut().threads.push((user, thread));
+    }
+
+    /// Notes that a user changed, or what a user's rendering shows.
+    pub(crate) fn touch_directory(&self) {
+        self.touched.borrow_mut().directory = true;
     }
 
     /// Runs a change and says how many rows it touched.

@@ -13,6 +13,7 @@
 mod db;
 mod error;
 pub mod events;
+mod freshness;
 pub mod idempotency;
 mod ids;
 pub mod import;
@@ -27,7 +28,9 @@ mod writer;
 
 pub use db::{Read, Tx};
 pub use error::{Result, StoreError};
+pub use freshness::{Change, Listener, Moment};
 
+use freshness::Freshness;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -67,10 +70,13 @@ struct Inner {
     /// Places for questions whose cost grows.
     long_reads: Arc<Semaphore>,
     writer: Writer,
+    /// Last, so that it goes after every connection.
+    freshness: Arc<Freshness>,
 }
 
 impl Store {
-    /// Opens the database at `path`, creating it (mode 0600) and bringing its schema up to date.
+    /// Opens the database at `path`, creating it (mode 0600) and bringing its schema up to date. A process opens a database once and shares
+    /// the store: closing a second one would take the locks of the first (POSIX), and other processes would no longer be kept out.
     ///
     /// # Errors
     /// [`StoreError::SchemaTooNew`] when a newer release wrote it, [`StoreError::File`] when the file or folder is unusable.
@@ -79,11 +85,13 @@ impl Store {
         for step in migrate::run(&mut connection)? {
             tracing::info!(step, "migrated the database");
         }
+        let freshness = Arc::new(Freshness::watch(path));
         let inner = Inner {
             path: path.to_owned(),
             readers: Mutex::default(),
             long_reads: Arc::new(Semaphore::new(MAX_LONG_READS)),
-            writer: Writer::start(connection)?,
+            writer: Writer::start(connection, Arc::clone(&freshness))?,
+            freshness,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -139,6 +147,24 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.inner.writer.run(change).await
+    }
+
+    /// Tells `listener` of every change from now on, before anybody can take what it makes untrue for fresh.
+    pub fn listen(&self, listener: Listener) {
+        self.inner.freshness.listen(listener);
+    }
+
+    /// This moment, if everything that listeners were not told to give up is true in it; `None` when that cannot be said without a
+    /// snapshot.
+    #[must_use]
+    pub fn now(&self) -> Option<Moment> {
+        self.inner.freshness.now()
+    }
+
+    /// Lets `keep` put away what was read from a snapshot begun after `since`, unless something was committed in between.
+    /// `directory_version` is what that snapshot says.
+    pub fn keep(&self, since: Moment, directory_version: i64, keep: impl FnOnce()) {
+        self.inner.freshness.keep(since, directory_version, keep);
     }
 
     /// Whether the database can be written to, as far as is known without trying.
@@ -223,8 +249,12 @@ fn wait_for_the_lock(waited: i32) -> bool {
 fn create_private(path: &Path) -> Result<()> {
     let failed = |source| StoreError::File { path: path.to_owned(), source };
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    // Only a new one is opened here: closing a file that SQLite has open would drop its locks.
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(failed)
+    match options.open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        created => created.map(drop).map_err(failed),
+    }
 }

@@ -41,8 +41,9 @@ impl Delta {
     }
 }
 
-/// Moves the totals of `user` and appends `event` to the member's log.
+/// Moves the totals of `user` and appends `event` to the member's log. Whatever a member sees of a thread changes by way of this.
 pub(crate) fn record(tx: &Tx<'_>, user: UserId, delta: Delta, event: Event) -> Result<()> {
+    tx.touch_thread(user, event.thread_id);
     let position = tx
         .row(
             "update mailboxes set listed_threads = listed_threads + ?2, unread_threads = unread_threads + ?3,

@@ -5,8 +5,8 @@ use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::positions::{Hole, first_seq_from, open_hole, position_at, seq_at};
 use crate::threads::{Membership, Newest, Standing, members, membership, membership_with, open_direct, settle};
-use parlour_types::model::{Message, MessageStatus};
-use parlour_types::{MessageId, Page, ThreadId, Timestamp, UserId, Window};
+use parlour_types::model::{Message, MessageRef, MessageStatus};
+use parlour_types::{MessageId, ThreadId, Timestamp, UserId, Window};
 
 pub(crate) const fn status_code(status: MessageStatus) -> i64 {
     match status {
@@ -44,12 +44,19 @@ pub struct IdRange {
     pub from: Option<MessageId>,
 }
 
-/// A page of what the member sees of the thread (contract §2.3): the window counts from the newest message of the range, the
-/// rows come oldest first. Counting and finding the page are arithmetic on positions; the page is one range of neighbours.
+/// Shows `see` a page of what the member sees of the thread (contract §2.3), and answers how many messages the range has: the window
+/// counts from the newest message of the range, the rows come oldest first. Counting and finding the page are arithmetic on positions; the
+/// page is one range of neighbours.
 ///
 /// # Errors
 /// A failure of the store.
-pub fn page(read: &Read<'_>, member: &Membership, range: IdRange, window: Window) -> Result<Page<Message>> {
+pub fn page(
+    read: &Read<'_>,
+    member: &Membership,
+    range: IdRange,
+    window: Window,
+    mut see: impl FnMut(MessageRef<'_>),
+) -> Result<i64> {
     let thread = &member.thread;
     let end = match range.before {
         Some(id) => first_seq_from(read, thread, id)? - 1,
@@ -65,15 +72,25 @@ pub fn page(read: &Read<'_>, member: &Membership, range: IdRange, window: Window
     let last = newest.saturating_sub(window.offset);
     let rows = (last - oldest).min(window.limit);
     if rows <= 0 {
-        return Ok(Page { count, rows: Vec::new() });
+        return Ok(count);
     }
-    let rows = read.rows(
-        "select thread_id, seq, id, sender_id, created_at, status, text from messages
+    read.each(
+        "select id, seq, sender_id, created_at, status, text from messages
          where thread_id = ?1 and seq >= ?2 order by seq limit ?3",
         params![thread.id, seq_at(read, thread, last - rows + 1)?, rows],
-        decode,
+        |row| {
+            see(MessageRef {
+                id: row.message_id(0)?,
+                seq: row.int(1)?,
+                sender_id: row.user_id(2)?,
+                created_at: row.time(3)?,
+                status: status(row.int(4)?)?,
+                text: row.str(5)?,
+            });
+            Ok(())
+        },
     )?;
-    Ok(Page { count, rows })
+    Ok(count)
 }
 
 /// A message and the proof that `user` takes part in its thread.

@@ -5,8 +5,8 @@ use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::mailboxes::{Delta, record};
 use crate::positions::position_at;
-use parlour_types::model::{InboxEntry, MessageStatus, Thread};
-use parlour_types::{Page, Seq, ThreadId, Timestamp, UserId};
+use parlour_types::model::{InboxRef, MessageStatus, Thread};
+use parlour_types::{Seq, ThreadId, Timestamp, UserId};
 
 /// The proof that a user takes part in a thread, read together with the thread itself. Only a look-up makes one.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +152,8 @@ pub struct InboxCursor {
     pub thread_id: ThreadId,
 }
 
-/// `user`'s conversations, the latest activity first: at most `limit` after skipping `skip` rows below `below`.
+/// Shows `see` `user`'s conversations, the latest activity first: at most `limit` after skipping `skip` rows below `below`. Answers how many
+/// there are in all.
 ///
 /// # Errors
 /// A failure of the store.
@@ -162,16 +163,17 @@ pub fn inbox(
     below: Option<InboxCursor>,
     skip: i64,
     limit: i64,
-) -> Result<Page<InboxEntry>> {
+    mut see: impl FnMut(InboxRef<'_>),
+) -> Result<i64> {
     let below =
         below.map_or((i64::MAX, i64::MAX), |cursor| (cursor.last_message_at.as_micros(), cursor.thread_id.get()));
-    let rows = read.rows(
+    read.each(
         "select thread_id, creator_id, other_id, created_at, last_message_at, unread_count, message_id, message_status, text
          from inbox where user_id = ?1 and (last_message_at, thread_id) < (?2, ?3)
          order by last_message_at desc, thread_id desc limit ?4 offset ?5",
         params![user, below.0, below.1, limit, skip],
         |row| {
-            Ok(InboxEntry {
+            see(InboxRef {
                 thread_id: row.thread_id(0)?,
                 creator_id: row.user_id(1)?,
                 other_id: row.user_id(2)?,
@@ -180,11 +182,12 @@ pub fn inbox(
                 unread_count: row.int(5)?,
                 message_id: row.message_id(6)?,
                 message_status: crate::messages::status(row.int(7)?)?,
-                text: row.text(8)?,
-            })
+                text: row.str(8)?,
+            });
+            Ok(())
         },
     )?;
-    Ok(Page { count: crate::mailboxes::totals(read, user)?.listed_threads, rows })
+    Ok(crate::mailboxes::totals(read, user)?.listed_threads)
 }
 
 /// The newest shown message of a thread, as the inbox shows it.

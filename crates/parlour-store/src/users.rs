@@ -100,6 +100,7 @@ pub fn changed_since(read: &Read<'_>, version: i64, limit: i64) -> Result<Vec<Us
 }
 
 pub(crate) fn next_directory_version(tx: &Tx<'_>) -> Result<i64> {
+    tx.touch_directory();
     tx.row("update counters set value = value + 1 where name = 'directory_version' returning value", &[], |row| {
         row.int(0)
     })?

@@ -3,8 +3,9 @@
 //! Whatever waits when the disk is free goes into the next transaction, each change so that it can be taken back without its
 //! neighbours. Nobody is answered before the commit that carries their change is on disk.
 
-use crate::db::{Read, Tx};
+use crate::db::{Read, Touched, Tx};
 use crate::error::{Result, StoreError};
+use crate::freshness::Freshness;
 use crate::ids::IdGenerator;
 use rusqlite::Connection;
 use std::cell::RefCell;
@@ -85,14 +86,15 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the writer on its connection.
-    pub(crate) fn start(connection: Connection) -> Result<Self> {
+    pub(crate) fn start(connection: Connection, freshness: Arc<Freshness>) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let poisoned = Arc::new(AtomicBool::new(false));
         let seen_by_thread = Arc::clone(&poisoned);
         let thread = std::thread::Builder::new()
             .name("parlour-writer".into())
             .spawn(move || {
-                WriterThread { connection, ids: RefCell::default(), data_version: None, poisoned: seen_by_thread }
+                let (ids, touched) = Default::default();
+                WriterThread { connection, ids, touched, data_version: None, freshness, poisoned: seen_by_thread }
                     .run(jobs);
             })
             .map_err(|source| StoreError::File { path: "parlour-writer".into(), source })?;
@@ -135,6 +137,9 @@ impl Drop for Writer {
 struct WriterThread {
     connection: Connection,
     ids: RefCell<IdGenerator>,
+    /// What the transaction under way changes.
+    touched: RefCell<Touched>,
+    freshness: Arc<Freshness>,
     /// SQLite's own count of commits by other connections: when it moves, another process may have issued ids.
     data_version: Option<i64>,
     poisoned: Arc<AtomicBool>,
@@ -189,12 +194,22 @@ impl WriterThread {
             run_under_savepoint(&self.tx(), change.as_mut())?;
             next += 1;
         }
-        self.tx().execute("commit", &[])?;
-        Ok(())
+        self.commit()
+    }
+
+    /// Commits, and says what that changed before anybody can take what is kept of it for fresh.
+    fn commit(&self) -> Result<()> {
+        self.freshness.before_commit();
+        let committed = self.tx().execute("commit", &[]);
+        let touched = self.touched.take();
+        // What the version became is not known without asking; unless it is, nothing kept of the directory counts as fresh.
+        let version = if touched.directory { crate::users::directory_version(&self.tx()).ok() } else { None };
+        self.freshness.after_commit(&touched.threads, touched.directory, version);
+        committed.map(drop)
     }
 
     fn tx(&self) -> Tx<'_> {
-        Tx::new(&self.connection, &self.ids)
+        Tx::new(&self.connection, &self.ids, &self.touched)
     }
 
     fn begin(&mut self) -> Result<()> {

@@ -62,12 +62,14 @@ async fn sends_at_once_get_gap_free_numbers_and_one_order() {
         let rows = store
             .read(move |read| {
                 let member = threads::membership_with(read, id(side), id(3 - side))?.unwrap();
-                messages::page(read, &member, IdRange::default(), Window { limit: 400, offset: 0 })
+                let mut rows = Vec::new();
+                let window = Window { limit: 400, offset: 0 };
+                messages::page(read, &member, IdRange::default(), window, |row| rows.push((row.seq, row.id)))?;
+                Ok::<_, StoreError>(rows)
             })
             .await
-            .unwrap()
-            .rows;
-        assert!(rows.iter().map(|row| (row.seq, row.id)).eq(all.iter().copied()), "both sides see the one order");
+            .unwrap();
+        assert_eq!(rows, all, "both sides see the one order");
         assert_eq!(store.read(move |read| threads::recount(read, id(side))).await.unwrap(), []);
     }
 }

@@ -41,19 +41,22 @@ pub fn check_message_text(text: &str, limit: usize) -> Result<(), TextProblem> {
     Ok(())
 }
 
+/// Where the excerpt of a text is cut, as a byte offset: behind [`HEADLINE_CHARS`] − 1 characters, to leave room for `…`. `None` for a text
+/// that is its own excerpt.
+#[must_use]
+pub fn headline_end(text: &str) -> Option<usize> {
+    if text.len() <= HEADLINE_CHARS {
+        return None;
+    }
+    let mut characters = text.char_indices().skip(HEADLINE_CHARS - 1);
+    let (end, _) = characters.next()?;
+    characters.next().map(|_| end)
+}
+
 /// The first [`HEADLINE_CHARS`] characters of a text, with `…` in place of a cut end.
 #[must_use]
 pub fn excerpt(text: &str) -> Cow<'_, str> {
-    if text.len() <= HEADLINE_CHARS {
-        return Cow::Borrowed(text);
-    }
-    match text.char_indices().nth(HEADLINE_CHARS) {
-        None => Cow::Borrowed(text),
-        Some(_) => {
-            let end = text.char_indices().nth(HEADLINE_CHARS - 1).map_or(text.len(), |(at, _)| at);
-            Cow::Owned(format!("{}…", &text[..end]))
-        }
-    }
+    headline_end(text).map_or(Cow::Borrowed(text), |end| Cow::Owned(format!("{}…", &text[..end])))
 }
 
 /// Escapes `&`, `<`, `>`, `"` and `'`, so that inserting the result as HTML shows the text as typed and nothing else.
@@ -76,6 +79,51 @@ pub fn escape_html(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(escaped)
 }
+
+/// Writes [`escape_html`] of `text` as the inside of a JSON string, in one pass.
+pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 16);
+    let mut from = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        if PLAIN[usize::from(*byte)] {
+            continue;
+        }
+        out.extend_from_slice(&bytes[from..at]);
+        from = at + 1;
+        match byte {
+            b'&' => out.extend_from_slice(b"&amp;"),
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            b'"' => out.extend_from_slice(b"&quot;"),
+            b'\'' => out.extend_from_slice(b"&#39;"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            control => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                let digits = [HEX[usize::from(control >> 4)], HEX[usize::from(control & 15)]];
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&digits);
+            }
+        }
+    }
+    out.extend_from_slice(&bytes[from..]);
+}
+
+/// Bytes that stand for themselves in a JSON string of escaped HTML.
+static PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = byte >= 0x20 && byte != b'\\' as usize && !needs_escape(byte as u8);
+        byte += 1;
+    }
+    plain
+};
 
 const fn needs_escape(byte: u8) -> bool {
     matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'')

@@ -39,6 +39,11 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
+    /// Writes what this serializes to, without the quotes.
+    pub(crate) fn push_to(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(Text::of(self).as_str().as_bytes());
+    }
+
     /// Parses ISO 8601 with an offset or `Z`; digits beyond the microsecond are cut.
     ///
     /// # Errors

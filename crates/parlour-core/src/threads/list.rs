@@ -1,18 +1,13 @@
-use crate::{Caller, Card, Core, Result};
+use crate::access::Viewer;
+use crate::pages::{NewestPage, PageKey, RowsPage};
+use crate::{Caller, Core, Result};
+use parlour_store::Read;
 use parlour_store::threads::{InboxCursor, inbox};
-use parlour_types::Page;
-use parlour_types::model::InboxEntry;
+use parlour_types::view::Rows;
 use std::sync::Arc;
 
-/// A page of a member's conversations.
-pub struct SnippetPage {
-    /// The conversations, latest activity first, each with the cards of who began it and of the other one.
-    pub page: Page<(InboxEntry, Arc<Card>, Arc<Card>)>,
-    /// Whether more follow.
-    pub more: bool,
-}
-
-/// The caller's conversations (contract §2.2): at most `limit` after skipping `skip` rows below `below`. Marks nothing as seen.
+/// The caller's conversations (contract §2.2), latest activity first: at most `limit` after skipping `skip` rows below `below`. Marks
+/// nothing as seen.
 ///
 /// # Errors
 /// A failure of the store.
@@ -22,18 +17,32 @@ pub async fn list_snippets(
     below: Option<InboxCursor>,
     skip: i64,
     limit: i64,
-) -> Result<SnippetPage> {
-    core.ask(caller, move |read, viewer| {
+) -> Result<RowsPage> {
+    let moment = if below.is_none() && skip == 0 { core.store.now() } else { None };
+    let key = PageKey { viewer: caller.user_id, thread: None };
+    if let Some(page) = moment.and_then(|moment| core.pages.find(&core.cards, moment, key, limit)) {
+        return Ok(page);
+    }
+    let rules = Arc::clone(&core.rules);
+    let question = move |read: &Read<'_>, viewer: &Viewer<'_>| {
+        let mut rows = Rows::with_capacity(usize::try_from(limit).unwrap_or_default());
+        let (mut seen, mut last, mut more) = (0, None, false);
         // One row more than asked for says whether there is a next page.
-        let mut page = inbox(read, viewer.id(), below, skip, limit + 1)?;
-        let more = page.rows.len() as i64 > limit;
-        page.rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let card = |entry: InboxEntry| {
-            let (creator, other) = (viewer.cards.known(entry.creator_id)?, viewer.cards.known(entry.other_id)?);
-            Ok((entry, creator, other))
-        };
-        let rows = page.rows.into_iter().map(card).collect::<Result<_>>()?;
-        Ok(SnippetPage { page: Page { count: page.count, rows }, more })
-    })
-    .await
+        let count = inbox(read, viewer.id(), below, skip, limit + 1, |entry| {
+            seen += 1;
+            more = seen > limit;
+            if !more {
+                rows.push_snippet(&entry, &rules.hidden_text);
+                last = Some(InboxCursor { last_message_at: entry.last_message_at, thread_id: entry.thread_id });
+            }
+        })?;
+        let people = viewer.cards.all(rows.people())?;
+        let page = RowsPage { count, rows: Arc::new(rows), people, next: last.filter(|_| more) };
+        Ok((page, viewer.cards.version()))
+    };
+    let (page, directory_version) = core.ask(caller, question).await?;
+    if let Some(since) = moment {
+        core.pages.keep(&core.store, since, directory_version, key, NewestPage::new(&page, limit));
+    }
+    Ok(page)
 }

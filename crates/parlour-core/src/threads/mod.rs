@@ -5,8 +5,8 @@ mod list;
 mod read;
 
 pub use delete::delete_thread;
-pub use list::{SnippetPage, list_snippets};
-pub use read::{ThreadPage, get_thread};
+pub use list::list_snippets;
+pub use read::get_thread;
 
 use crate::{Error, Result};
 use parlour_store::threads::{Membership, membership, membership_with};

@@ -1,23 +1,14 @@
 use super::{ThreadRef, resolve};
-use crate::{Caller, Card, Core, Result};
+use crate::access::Viewer;
+use crate::pages::{NewestPage, PageKey, RowsPage};
+use crate::{Caller, Core, Result};
 use parlour_store::StoreError;
 use parlour_store::messages::{self, IdRange};
-use parlour_store::threads::mark_seen;
-use parlour_types::model::Message;
-use parlour_types::{Page, Timestamp, Window};
+use parlour_store::threads::{Membership, mark_seen};
+use parlour_store::{Moment, Read};
+use parlour_types::Window;
+use parlour_types::view::{MessagePage, Rows, ThreadStatus};
 use std::sync::Arc;
-
-/// A page of a thread, with whom its messages are between.
-pub struct ThreadPage {
-    /// The messages, oldest first.
-    pub page: Page<Message>,
-    /// Who is asking.
-    pub viewer: Arc<Card>,
-    /// The other participant; the viewer again when a page is empty because there is no thread.
-    pub partner: Arc<Card>,
-    /// When the thread's newest message came.
-    pub last_message_at: Timestamp,
-}
 
 /// Lets an answer go out although a side effect of it could not be stored for now. `consequence` says what that means.
 fn unless_transient<T>(stored: Result<T, StoreError>, consequence: &'static str) -> Result<(), StoreError> {
@@ -30,8 +21,8 @@ fn unless_transient<T>(stored: Result<T, StoreError>, consequence: &'static str)
     }
 }
 
-/// Get a thread (contract §2.3): a page of its messages, counted from the newest. Marks the whole thread as seen by the caller,
-/// up to what this very snapshot shows.
+/// Get a thread (contract §2.3): a page of its messages, counted from the newest, oldest first. Marks the whole thread as seen by the
+/// caller, up to what this very snapshot shows.
 ///
 /// # Errors
 /// [`NotFound`](crate::Error::NotFound) for a thread that the caller is not in and for a user who does not exist.
@@ -41,28 +32,60 @@ pub async fn get_thread(
     thread: ThreadRef,
     range: IdRange,
     window: Window,
-) -> Result<ThreadPage> {
-    let (answer, seen) = core
-        .ask(caller, move |read, viewer| {
-            let Some(member) = resolve(read, viewer.id(), thread)? else {
-                let (viewer, partner) = (Arc::clone(&viewer.card), Arc::clone(&viewer.card));
-                let page = Page { count: 0, rows: Vec::new() };
-                return Ok((ThreadPage { page, viewer, partner, last_message_at: Timestamp::from_micros(0) }, None));
-            };
-            let answer = ThreadPage {
-                page: messages::page(read, &member, range, window)?,
-                viewer: Arc::clone(&viewer.card),
-                partner: viewer.cards.known(member.thread().partner_of(viewer.id()))?,
-                last_message_at: member.thread().last_message_at,
-            };
-            let seen = (member.unread_count() > 0).then(|| (member.thread().id, member.thread().last_seq));
-            Ok((answer, seen))
-        })
-        .await?;
-    if let Some((thread, up_to)) = seen {
-        let now = core.clock.now();
-        let marked = core.store.write(move |tx| mark_seen(tx, thread, caller.user_id, up_to, now)).await;
-        unless_transient(marked, "the thread stays unread until it is read again")?;
+) -> Result<RowsPage> {
+    // Only the newest page is asked for again and again.
+    let newest = window.offset == 0 && range == IdRange::default();
+    let moment = if newest { core.store.now() } else { None };
+    if let Some(page) = moment.and_then(|moment| kept(core, moment, caller, thread, window.limit)) {
+        return Ok(page);
     }
-    Ok(answer)
+    let rules = Arc::clone(&core.rules);
+    let question = move |read: &Read<'_>, viewer: &Viewer<'_>| {
+        let Some(member) = resolve(read, viewer.id(), thread)? else { return Ok(None) };
+        let mut page = render(read, &member, range, window, &rules.hidden_text)?;
+        page.people = viewer.cards.all(page.rows.people())?;
+        Ok(Some((page, member, viewer.cards.version())))
+    };
+    let Some((page, member, directory_version)) = core.ask(caller, question).await? else {
+        return Ok(RowsPage::default());
+    };
+    let id = member.thread().id;
+    if member.unread_count() > 0 {
+        let (now, up_to) = (core.clock.now(), member.thread().last_seq);
+        let marked = core.store.write(move |tx| mark_seen(tx, id, caller.user_id, up_to, now)).await;
+        unless_transient(marked, "the thread stays unread until it is read again")?;
+    } else if let Some(since) = moment {
+        let key = PageKey { viewer: caller.user_id, thread: Some(id) };
+        core.pages.keep(&core.store, since, directory_version, key, NewestPage::new(&page, window.limit));
+        if let ThreadRef::User(other) = thread {
+            core.pages.remember_pair(caller.user_id, other, id);
+        }
+    }
+    Ok(page)
+}
+
+/// The page as it was kept, if that is true at `moment`.
+fn kept(core: &Core, moment: Moment, caller: Caller, thread: ThreadRef, limit: i64) -> Option<RowsPage> {
+    let thread = match thread {
+        ThreadRef::Thread(id) => id,
+        ThreadRef::User(other) => core.pages.thread_of(caller.user_id, other)?,
+    };
+    core.pages.find(&core.cards, moment, PageKey { viewer: caller.user_id, thread: Some(thread) }, limit)
+}
+
+/// Reads the page; its people are still to be found.
+fn render(read: &Read<'_>, member: &Membership, range: IdRange, window: Window, hidden_text: &str) -> Result<RowsPage> {
+    let thread = member.thread();
+    let page = MessagePage {
+        thread_id: thread.id,
+        viewer_id: member.user_id(),
+        partner_id: thread.partner_of(member.user_id()),
+        last_message_at: thread.last_message_at,
+        // Asking for a thread is seeing it.
+        thread_status: ThreadStatus::Seen,
+        hidden_text,
+    };
+    let mut rows = Rows::with_capacity(usize::try_from(window.limit).unwrap_or_default());
+    let count = messages::page(read, member, range, window, |message| rows.push_message(&page, &message))?;
+    Ok(RowsPage { count, rows: Arc::new(rows), people: Vec::new(), next: None })
 }

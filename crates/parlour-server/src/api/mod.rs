@@ -8,8 +8,10 @@ pub mod pm;
 pub mod user;
 
 use crate::error::{ApiError, Result};
+use crate::links::Links;
 use axum::response::{IntoResponse as _, Response};
 use http::header;
+use parlour_core::RowsPage;
 use serde::Serialize;
 
 /// A page of a list, as Django REST framework wraps it (contract §1.1).
@@ -39,8 +41,21 @@ impl<T: Serialize> PageBody<T> {
     }
 }
 
+/// A page of messages or conversations as an answer: a [`PageBody`] whose rows are ready.
+fn rows_answer(page: &RowsPage, links: Links) -> Result<Response> {
+    let person = |person: usize| &page.people[person].json;
+    let mut body = Vec::with_capacity(512 + page.rows.written_bytes(person));
+    let empty: PageBody<()> = PageBody::new(page.count, links, Vec::new());
+    serde_json::to_writer(&mut body, &empty).map_err(ApiError::fault)?;
+    // The rows go between the brackets of the empty list at the end.
+    body.truncate(body.len() - 2);
+    page.rows.write(person, &mut body);
+    body.extend_from_slice(b"]}");
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
 impl<T> PageBody<T> {
-    fn new(count: i64, links: crate::links::Links, results: Vec<T>) -> Self {
+    fn new(count: i64, links: Links, results: Vec<T>) -> Self {
         Self { count, next: links.next, previous: links.previous, results }
     }
 }

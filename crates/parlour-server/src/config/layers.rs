@@ -73,6 +73,7 @@ pub const KEYS: &[Key] = &[
     key("paging.default_limit", "Rows of a page when the request names no limit."),
     key("paging.max_limit", "Rows of a page at the most."),
     key("cache.users", "Memory for rendered users."),
+    key("cache.pages", "Memory for the newest pages of threads and inboxes. 0B keeps none."),
     key(
         "log.level",
         "trace, debug, info, warn or error, or a filter such as \"info,parlour_server=debug\". debug logs every request.",

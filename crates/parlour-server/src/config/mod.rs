@@ -162,11 +162,13 @@ impl Default for Paging {
 pub struct Cache {
     /// Rendered users.
     pub users: ByteSize,
+    /// The newest pages of threads and inboxes.
+    pub pages: ByteSize,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { users: ByteSize::mib(32) }
+        Self { users: ByteSize::mib(32), pages: ByteSize::mib(128) }
     }
 }
 
@@ -269,6 +271,7 @@ impl Config {
             default_limit: i64::from(self.paging.default_limit),
             max_limit: i64::from(self.paging.max_limit),
             user_cache_bytes: self.cache.users.as_u64(),
+            page_cache_bytes: self.cache.pages.as_u64(),
             ..parlour_core::Rules::default()
         }
     }

@@ -32,6 +32,23 @@ pub struct Message {
     pub text: String,
 }
 
+/// One message of a page, its text borrowed from where it was read.
+#[derive(Clone, Copy)]
+pub struct MessageRef<'a> {
+    /// Its id.
+    pub id: MessageId,
+    /// Its place in the thread.
+    pub seq: Seq,
+    /// Who wrote it.
+    pub sender_id: UserId,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Where it is in its life.
+    pub status: MessageStatus,
+    /// The text as typed; empty once it was taken back.
+    pub text: &'a str,
+}
+
 impl std::fmt::Debug for Message {
     /// Without the text: message text is private.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

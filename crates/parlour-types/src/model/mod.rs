@@ -4,6 +4,6 @@ mod message;
 mod thread;
 mod user;
 
-pub use message::{Message, MessageStatus};
-pub use thread::{InboxEntry, Thread};
+pub use message::{Message, MessageRef, MessageStatus};
+pub use thread::{InboxRef, Thread};
 pub use user::{Gender, Profile, Role, Settings, SettingsChange, User, UserChange, UserStatus};

@@ -29,9 +29,9 @@ impl Thread {
     }
 }
 
-/// One row of a member's inbox: a conversation and its newest message.
-#[derive(Clone, PartialEq, Eq)]
-pub struct InboxEntry {
+/// One row of a member's inbox: a conversation and its newest message, the text borrowed from where it was read.
+#[derive(Clone, Copy)]
+pub struct InboxRef<'a> {
     /// The conversation.
     pub thread_id: ThreadId,
     /// Who wrote first.
@@ -46,15 +46,8 @@ pub struct InboxEntry {
     pub unread_count: i64,
     /// The newest visible message.
     pub message_id: MessageId,
-    /// Whether that message still has its text.
+    /// Whether it still has its text.
     pub message_status: MessageStatus,
     /// Its text.
-    pub text: String,
-}
-
-impl std::fmt::Debug for InboxEntry {
-    /// Without the text: message text is private.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "InboxEntry(thread {}, {} unread)", self.thread_id, self.unread_count)
-    }
+    pub text: &'a str,
 }

@@ -1,10 +1,12 @@
 //! What one viewer may see, as JSON: one shape per noun (contract §3).
 
 mod message;
+mod rows;
 mod snippet;
 mod user;
 
 pub use message::{Message, ThreadStatus};
+pub use rows::{MessagePage, Rows};
 pub use snippet::Snippet;
 pub use user::{ConnectionStatus, Me, Permission, User, UserWithAccess};
 

@@ -1,5 +1,5 @@
 use super::{ThreadStatus, UserJson};
-use crate::model::{InboxEntry, MessageStatus};
+use crate::model::{InboxRef, MessageStatus};
 use crate::text::{Html, HtmlExcerpt};
 use crate::{ThreadId, Timestamp};
 use serde::Serialize;
@@ -39,8 +39,8 @@ pub struct Snippet<'a> {
 impl<'a> Snippet<'a> {
     /// What the owner of `entry` sees of it.
     #[must_use]
-    pub fn for_member(entry: &'a InboxEntry, creator: &'a UserJson, other: &'a UserJson, hidden_text: &'a str) -> Self {
-        let text = if entry.message_status == MessageStatus::Hidden { hidden_text } else { &entry.text };
+    pub fn for_member(entry: &InboxRef<'a>, creator: &'a UserJson, other: &'a UserJson, hidden_text: &'a str) -> Self {
+        let text = if entry.message_status == MessageStatus::Hidden { hidden_text } else { entry.text };
         Self {
             id: entry.thread_id,
             thread_id: entry.thread_id,

@@ -1,6 +1,6 @@
 use super::list_snippets::list_snippets;
 use super::{Selector, ThreadSelector, thread_ref};
-use crate::api::PageBody;
+use crate::api::{PageBody, rows_answer};
 use crate::app::App;
 use crate::error::Result;
 use crate::extract::{CallerFrom, PageQuery, Query, page_query};
@@ -10,7 +10,7 @@ use axum::response::Response;
 use parlour_core::IdRange;
 use parlour_core::threads;
 use parlour_core::threads::ThreadRef;
-use parlour_types::view::{Message, Snippet, ThreadStatus};
+use parlour_types::view::{Message, Snippet};
 use parlour_types::{ErrorCode, MessageId};
 
 /// Which part of a thread is asked for.
@@ -79,19 +79,9 @@ pub async fn get_thread(
         Selector::Thread(thread) => thread,
         Selector::Group => return Err(super::groups_are_off()),
     };
-    let answer = threads::get_thread(&app.core, caller, thread, range, window).await?;
-    let more = window.offset.saturating_add(window.limit) < answer.page.count;
-    let links = url.links(&kept(thread, range), window, more, None);
-    let rows = answer.page.rows.iter().map(|message| {
-        let (sender, receiver) = if message.sender_id == answer.viewer.user.id {
-            (&answer.viewer.json, &answer.partner.json)
-        } else {
-            (&answer.partner.json, &answer.viewer.json)
-        };
-        let hidden_text = &app.core.rules.hidden_text;
-        Message::for_participant(message, (sender, receiver), answer.last_message_at, ThreadStatus::Seen, hidden_text)
-    });
-    PageBody::new(answer.page.count, links, rows.collect()).answer()
+    let page = threads::get_thread(&app.core, caller, thread, range, window).await?;
+    let more = window.offset.saturating_add(window.limit) < page.count;
+    rows_answer(&page, url.links(&kept(thread, range), window, more, None))
 }
 
 /// The parameters that the links to other pages keep.

@@ -1,4 +1,4 @@
-use crate::api::PageBody;
+use crate::api::rows_answer;
 use crate::app::App;
 use crate::error::Result;
 use crate::extract::Query;
@@ -6,7 +6,6 @@ use crate::links::{ListUrl, cursor_numbers};
 use axum::response::Response;
 use parlour_core::InboxCursor;
 use parlour_core::{Caller, threads};
-use parlour_types::view::Snippet;
 use parlour_types::{ErrorCode, ThreadId, Timestamp, Window};
 
 /// The caller's conversations: `GET /api/v2/pm/` without a selector (contract §2.2).
@@ -29,15 +28,7 @@ pub(super) async fn list_snippets(
     }
     query.finish()?;
     let skip = if below.is_some() { 0 } else { window.offset };
-    let answer = threads::list_snippets(&app.core, caller, below, skip, window.limit).await?;
-    let cursor =
-        answer.page.rows.last().map(|(entry, ..)| format!("{}.{}", entry.last_message_at.as_micros(), entry.thread_id));
-    let links = url.links(&[], window, answer.more, cursor);
-    let hidden_text = &app.core.rules.hidden_text;
-    let rows = answer
-        .page
-        .rows
-        .iter()
-        .map(|(entry, creator, other)| Snippet::for_member(entry, &creator.json, &other.json, hidden_text));
-    PageBody::new(answer.page.count, links, rows.collect()).answer()
+    let page = threads::list_snippets(&app.core, caller, below, skip, window.limit).await?;
+    let cursor = page.next.map(|next| format!("{}.{}", next.last_message_at.as_micros(), next.thread_id));
+    rows_answer(&page, url.links(&[], window, cursor.is_some(), cursor))
 }

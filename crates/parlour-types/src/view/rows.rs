@@ -1,0 +1,317 @@
+//! The rows of a list as JSON with gaps in it where members stand.
+//!
+//! A member looks the same in every row, and changes apart from what was written: so the members are rendered once per change and put
+//! into the gaps of each answer. The rows are written by hand, as they are most of what a server does; that they are byte for byte what
+//! [`Message`](super::Message) and [`Snippet`](super::Snippet) serialize to is held by a test.
+
+use super::{ThreadStatus, UserJson};
+use crate::model::{InboxRef, MessageRef, MessageStatus};
+use crate::text::{headline_end, push_escaped};
+use crate::{ThreadId, Timestamp, UserId};
+
+/// Bytes of a row without its members, about.
+const ROW_BYTES: usize = 640;
+
+/// What the messages of one page have in common.
+#[derive(Clone, Copy)]
+pub struct MessagePage<'a> {
+    /// The thread.
+    pub thread_id: ThreadId,
+    /// One participant.
+    pub viewer_id: UserId,
+    /// The other one.
+    pub partner_id: UserId,
+    /// When the thread's newest message came.
+    pub last_message_at: Timestamp,
+    /// The viewer's own read state.
+    pub thread_status: ThreadStatus,
+    /// What stands in for the text of a message that was taken back.
+    pub hidden_text: &'a str,
+}
+
+/// Rows of a list, ready but for the members in them.
+#[derive(Clone, Default)]
+pub struct Rows {
+    /// The rows, separated by commas, without the members.
+    json: Vec<u8>,
+    /// Who stands in the rows, each once.
+    people: Vec<UserId>,
+    /// Where in `json` which of `people` belongs, in order.
+    gaps: Vec<(u32, u32)>,
+}
+
+impl Rows {
+    /// No rows, with room for `rows`.
+    #[must_use]
+    pub fn with_capacity(rows: usize) -> Self {
+        Self {
+            json: Vec::with_capacity(rows * ROW_BYTES),
+            people: Vec::with_capacity(2),
+            gaps: Vec::with_capacity(2 * rows),
+        }
+    }
+
+    /// Who stands in the rows: what [`Rows::write`] wants the renderings of, in this order.
+    #[must_use]
+    pub fn people(&self) -> &[UserId] {
+        &self.people
+    }
+
+    /// Bytes that the rows take in memory, about.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.json.capacity() + 8 * self.gaps.capacity() + 8 * self.people.capacity() + size_of::<Self>()
+    }
+
+    /// Gives back the room that was not needed.
+    pub fn shrink(&mut self) {
+        self.json.shrink_to_fit();
+        self.gaps.shrink_to_fit();
+        self.people.shrink_to_fit();
+    }
+
+    /// Adds a message.
+    pub fn push_message(&mut self, page: &MessagePage<'_>, row: &MessageRef<'_>) {
+        let receiver_id = if row.sender_id == page.viewer_id { page.partner_id } else { page.viewer_id };
+        let text = if row.status == MessageStatus::Hidden { page.hidden_text } else { row.text };
+        self.begin();
+        self.raw(b"{\"id\":").int(row.id.get());
+        self.raw(b",\"thread_id\":").int(page.thread_id.get());
+        self.raw(b",\"sender\":").person(row.sender_id);
+        self.raw(b",\"sender_id\":").int(row.sender_id.get());
+        self.raw(b",\"receiver\":").person(receiver_id);
+        self.raw(b",\"group\":null,\"message\":");
+        let message = self.text(text);
+        self.raw(b",\"headline\":").headline(text, message);
+        self.raw(b",\"created_at\":").time(row.created_at);
+        self.raw(b",\"last_message_at\":").time(page.last_message_at);
+        self.raw(b",\"status\":").raw(status(row.status));
+        self.raw(b",\"thread_status\":").raw(thread_status(page.thread_status));
+        self.raw(b",\"file\":null}");
+    }
+
+    /// Adds a conversation.
+    pub fn push_snippet(&mut self, row: &InboxRef<'_>, hidden_text: &str) {
+        let text = if row.message_status == MessageStatus::Hidden { hidden_text } else { row.text };
+        let read_state = if row.unread_count > 0 { ThreadStatus::New } else { ThreadStatus::Seen };
+        self.begin();
+        self.raw(b"{\"id\":").int(row.thread_id.get());
+        self.raw(b",\"thread_id\":").int(row.thread_id.get());
+        self.raw(b",\"headline\":");
+        match headline_end(text) {
+            None => {
+                let headline = self.text(text);
+                self.raw(b",\"message\":").json.extend_from_within(headline);
+            }
+            Some(end) => {
+                self.cut(&text[..end]);
+                self.raw(b",\"message\":").text(text);
+            }
+        }
+        self.raw(b",\"sender\":").person(row.creator_id);
+        self.raw(b",\"receiver\":").person(row.other_id);
+        self.raw(b",\"group\":null,\"created_at\":").time(row.created_at);
+        self.raw(b",\"last_message_at\":").time(row.last_message_at);
+        self.raw(b",\"thread_status\":").raw(thread_status(read_state));
+        self.raw(b",\"unread_count\":").int(row.unread_count);
+        self.raw(b"}");
+    }
+
+    /// Writes the rows with everybody in place; `people` are the renderings of [`Rows::people`], in that order.
+    pub fn write<'p>(&self, people: impl Fn(usize) -> &'p UserJson, out: &mut Vec<u8>) {
+        let mut from = 0;
+        for (at, person) in &self.gaps {
+            let at = *at as usize;
+            out.extend_from_slice(&self.json[from..at]);
+            out.extend_from_slice(people(*person as usize).as_str().as_bytes());
+            from = at;
+        }
+        out.extend_from_slice(&self.json[from..]);
+    }
+
+    /// How many bytes [`Rows::write`] writes.
+    #[must_use]
+    pub fn written_bytes<'p>(&self, people: impl Fn(usize) -> &'p UserJson) -> usize {
+        let people: usize = self.gaps.iter().map(|(_, person)| people(*person as usize).size_bytes()).sum();
+        self.json.len() + people
+    }
+
+    fn begin(&mut self) {
+        if !self.json.is_empty() {
+            self.json.push(b',');
+        }
+    }
+
+    fn raw(&mut self, json: &[u8]) -> &mut Self {
+        self.json.extend_from_slice(json);
+        self
+    }
+
+    fn int(&mut self, value: i64) {
+        self.json.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    fn time(&mut self, at: Timestamp) {
+        self.json.push(b'"');
+        at.push_to(&mut self.json);
+        self.json.push(b'"');
+    }
+
+    fn person(&mut self, id: UserId) {
+        // A page has two people, a list of conversations a few dozen: looking through them is faster than any index.
+        let person = self.people.iter().position(|known| *known == id).unwrap_or_else(|| {
+            self.people.push(id);
+            self.people.len() - 1
+        });
+        let at = u32::try_from(self.json.len()).expect("a page of at most 100 messages is smaller than 4 GiB");
+        self.gaps.push((at, u32::try_from(person).expect("people are fewer than bytes")));
+    }
+
+    /// Writes a text as escaped HTML in a JSON string, and answers where.
+    fn text(&mut self, text: &str) -> std::ops::Range<usize> {
+        let start = self.json.len();
+        self.json.push(b'"');
+        push_escaped(&mut self.json, text);
+        self.json.push(b'"');
+        start..self.json.len()
+    }
+
+    /// Writes the excerpt of a text that already stands at `message`.
+    fn headline(&mut self, text: &str, message: std::ops::Range<usize>) {
+        match headline_end(text) {
+            None => self.json.extend_from_within(message),
+            Some(end) => self.cut(&text[..end]),
+        }
+    }
+
+    /// Writes the beginning of a text that goes on.
+    fn cut(&mut self, beginning: &str) {
+        self.json.push(b'"');
+        push_escaped(&mut self.json, beginning);
+        self.json.extend_from_slice("…\"".as_bytes());
+    }
+}
+
+const fn status(status: MessageStatus) -> &'static [u8] {
+    match status {
+        MessageStatus::Created => b"\"created\"",
+        MessageStatus::Hidden => b"\"hidden\"",
+        MessageStatus::Deleted => b"\"deleted\"",
+    }
+}
+
+const fn thread_status(status: ThreadStatus) -> &'static [u8] {
+    match status {
+        ThreadStatus::New => b"\"new\"",
+        ThreadStatus::Seen => b"\"seen\"",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MessageId;
+    use crate::model::{Message as StoredMessage, User};
+    use crate::view::{self, Message, Snippet};
+    use proptest::prelude::*;
+
+    fn user(id: i64) -> UserJson {
+        let user = User::new(UserId::new(id).unwrap(), format!("member{id}"), Timestamp::from_micros(id));
+        UserJson::render(&view::User::from(&user))
+    }
+
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[ -~\\n\\t\\\\\"'<>&é…𝄞\\x00-\\x1f]{0,400}",
+            "[a&<é]{147,153}".prop_map(|text| text),
+        ]
+    }
+
+    fn any_status() -> impl Strategy<Value = MessageStatus> {
+        prop_oneof![Just(MessageStatus::Created), Just(MessageStatus::Hidden), Just(MessageStatus::Deleted)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn rows_of_messages_are_what_the_view_serializes_to(
+            messages in prop::collection::vec((any_text(), any_status(), any::<bool>(), 0_i64..4_000_000_000_000_000), 0..4),
+            seen in any::<bool>(),
+        ) {
+            let (viewer, partner) = (UserId::new(7).unwrap(), UserId::new(9).unwrap());
+            let cards = [(viewer, user(7)), (partner, user(9))];
+            let json = |id: UserId| &cards.iter().find(|(known, _)| *known == id).unwrap().1;
+            let thread_status = if seen { ThreadStatus::Seen } else { ThreadStatus::New };
+            let page = MessagePage {
+                thread_id: ThreadId::new(3).unwrap(),
+                viewer_id: viewer,
+                partner_id: partner,
+                last_message_at: Timestamp::from_micros(1_790_000_000_123_456),
+                thread_status,
+                hidden_text: "gone & \"over\"",
+            };
+            let mut rows = Rows::with_capacity(1);
+            let mut expected = Vec::new();
+            for (number, (text, status, own, micros)) in messages.into_iter().enumerate() {
+                let (sender_id, receiver_id) = if own { (viewer, partner) } else { (partner, viewer) };
+                let message = StoredMessage {
+                    id: MessageId::new(number as i64 + 1).unwrap(),
+                    thread_id: page.thread_id,
+                    seq: number as i64 + 1,
+                    sender_id,
+                    created_at: Timestamp::from_micros(micros),
+                    status,
+                    text,
+                };
+                rows.push_message(&page, &MessageRef {
+                    id: message.id,
+                    seq: message.seq,
+                    sender_id,
+                    created_at: message.created_at,
+                    status,
+                    text: &message.text,
+                });
+                let people = (json(sender_id), json(receiver_id));
+                let view = Message::for_participant(&message, people, page.last_message_at, thread_status, page.hidden_text);
+                expected.push(serde_json::to_string(&view).unwrap());
+            }
+            let mut written = Vec::new();
+            let people: Vec<&UserJson> = rows.people().iter().map(|id| json(*id)).collect();
+            rows.write(|person| people[person], &mut written);
+            prop_assert_eq!(rows.written_bytes(|person| people[person]), written.len());
+            prop_assert_eq!(String::from_utf8(written).unwrap(), expected.join(","));
+        }
+
+        #[test]
+        fn rows_of_conversations_are_what_the_view_serializes_to(
+            entries in prop::collection::vec((any_text(), any_status(), 0_i64..3, 2_i64..5), 0..4),
+        ) {
+            let cards: Vec<(UserId, UserJson)> = (1..5).map(|id| (UserId::new(id).unwrap(), user(id))).collect();
+            let json = |id: UserId| &cards.iter().find(|(known, _)| *known == id).unwrap().1;
+            let mut rows = Rows::with_capacity(1);
+            let mut expected = Vec::new();
+            for (number, (text, message_status, unread_count, other)) in entries.into_iter().enumerate() {
+                let entry = InboxRef {
+                    thread_id: ThreadId::new(number as i64 + 1).unwrap(),
+                    creator_id: UserId::new(1).unwrap(),
+                    other_id: UserId::new(other).unwrap(),
+                    created_at: Timestamp::from_micros(5),
+                    last_message_at: Timestamp::from_micros(1_790_000_000_123_456),
+                    unread_count,
+                    message_id: MessageId::new(1).unwrap(),
+                    message_status,
+                    text: &text,
+                };
+                rows.push_snippet(&entry, "gone");
+                let view = Snippet::for_member(&entry, json(entry.creator_id), json(entry.other_id), "gone");
+                expected.push(serde_json::to_string(&view).unwrap());
+            }
+            let mut written = Vec::new();
+            let people: Vec<&UserJson> = rows.people().iter().map(|id| json(*id)).collect();
+            rows.write(|person| people[person], &mut written);
+            prop_assert_eq!(String::from_utf8(written).unwrap(), expected.join(","));
+        }
+    }
+}
