@@ -58,6 +58,12 @@ impl Core {
         Self { store, clock, cards, pages, rules: Arc::new(rules) }
     }
 
+    /// The cards of these people as they are now, if that can be said without a snapshot.
+    fn cards_now(&self, ids: &[UserId]) -> Option<Vec<Arc<Card>>> {
+        let version = self.store.now()?.directory_version?;
+        self.cards.of_version(version, |card| ids.iter().map(|id| card(*id)).collect())
+    }
+
     /// Answers a question of `caller` from one snapshot, which also proves that the caller exists.
     async fn ask<T, F>(&self, caller: Caller, question: F) -> Result<T>
     where

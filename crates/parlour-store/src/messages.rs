@@ -4,7 +4,7 @@ use crate::db::{Read, Row, Tx, params};
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::positions::{Hole, first_seq_from, open_hole, position_at, seq_at};
-use crate::threads::{Membership, Newest, Standing, members, membership, membership_with, open_direct, settle};
+use crate::threads::{Membership, Newest, Standing, members, members_of_pair, membership, open_direct, settle};
 use parlour_types::model::{Message, MessageRef, MessageStatus};
 use parlour_types::{MessageId, ThreadId, Timestamp, UserId, Window};
 
@@ -148,19 +148,20 @@ fn deleted(read: &Read<'_>, id: MessageId) -> Result<Option<Message>> {
 /// # Errors
 /// A failure of the store.
 pub fn send_direct(tx: &Tx<'_>, sender: UserId, receiver: UserId, text: &str, now: Timestamp) -> Result<Message> {
-    let thread_id = match membership_with(tx, sender, receiver)? {
-        Some(member) => member.thread.id,
-        None => {
-            let id = ThreadId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?;
-            open_direct(tx, sender, receiver, id, now)?;
-            id
-        }
-    };
-    append(tx, thread_id, sender, text, now)
+    let mut pair = members_of_pair(tx, sender, receiver)?;
+    if pair.is_empty() {
+        let id = ThreadId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?;
+        open_direct(tx, sender, receiver, id, now)?;
+        pair = members(tx, id)?;
+    }
+    append(tx, &pair, sender, text, now)
 }
 
-/// Puts a message at the end of a thread and tells every member of it.
-fn append(tx: &Tx<'_>, thread_id: ThreadId, sender: UserId, text: &str, now: Timestamp) -> Result<Message> {
+/// Puts a message at the end of the thread of `members` and tells every one of them.
+fn append(tx: &Tx<'_>, members: &[Membership], sender: UserId, text: &str, now: Timestamp) -> Result<Message> {
+    let Some(thread_id) = members.first().map(|member| member.thread.id) else {
+        return Err(StoreError::Inconsistent { table: "members", what: "thread without members" });
+    };
     let id = MessageId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?;
     let seq = tx
         .row(
@@ -176,7 +177,7 @@ fn append(tx: &Tx<'_>, thread_id: ThreadId, sender: UserId, text: &str, now: Tim
     )?;
     let newest = Newest { message_id: id, created_at: now, status: MessageStatus::Created, text };
     let event = Event { kind: EventKind::MessageCreated, thread_id, seq, created_at: now };
-    for member in members(tx, thread_id)? {
+    for member in members {
         // Whoever writes has seen what stands before.
         let to = if member.user_id == sender {
             Standing { read_seq: seq, cleared_seq: member.cleared_seq, unread_count: 0 }
@@ -187,7 +188,7 @@ fn append(tx: &Tx<'_>, thread_id: ThreadId, sender: UserId, text: &str, now: Tim
                 unread_count: member.unread_count + 1,
             }
         };
-        settle(tx, &member, to, Some(&newest), event)?;
+        settle(tx, member, to, Some(&newest), event)?;
     }
     Ok(Message {
         id,

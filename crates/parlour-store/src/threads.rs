@@ -105,6 +105,20 @@ pub fn membership_with(read: &Read<'_>, user: UserId, other: UserId) -> Result<O
     )
 }
 
+/// Both members of the one-to-one thread of two users; nobody when they have none.
+pub(crate) fn members_of_pair(read: &Read<'_>, one: UserId, other: UserId) -> Result<Vec<Membership>> {
+    read.rows(
+        concat!(
+            "select ",
+            membership_columns!(),
+            " from direct_threads d join threads t on t.id = d.thread_id
+             join members m on m.thread_id = t.id where d.low_user_id = ?1 and d.high_user_id = ?2 order by m.user_id"
+        ),
+        params![one.min(other), one.max(other)],
+        decode,
+    )
+}
+
 /// Every member of the thread that `member` takes part in.
 pub(crate) fn members(read: &Read<'_>, thread: ThreadId) -> Result<Vec<Membership>> {
     read.rows(

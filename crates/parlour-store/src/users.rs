@@ -268,13 +268,37 @@ pub fn account(read: &Read<'_>, id: UserId) -> Result<Option<Account>> {
     read.row("select id, status, role, community_badge from users where id = ?1", params![id], decode_account)
 }
 
-/// Someone whom a search found.
+/// Someone to whom a member might write.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     /// Who.
     pub account: Account,
-    /// How searcher and candidate stand to each other.
+    /// How the member and they stand to each other.
     pub relation: crate::relations::Relation,
+}
+
+/// Someone as a sender finds them, in one look.
+///
+/// # Errors
+/// A failure of the store.
+pub fn candidate(read: &Read<'_>, sender: UserId, id: UserId) -> Result<Option<Candidate>> {
+    read.row(
+        concat!(
+            "select u.id, u.status, u.role, u.community_badge,
+                 exists (select 1 from follows f where f.follower_id = ?2 and f.followed_id = ?1), ",
+            hidden!("?1", "?2"),
+            " from users u where u.id = ?2"
+        ),
+        params![sender, id],
+        decode_candidate,
+    )
+}
+
+fn decode_candidate(row: &Row<'_>) -> Result<Candidate> {
+    Ok(Candidate {
+        account: decode_account(row)?,
+        relation: crate::relations::Relation { followed_back: row.flag(4)?, hidden: row.flag(5)? },
+    })
 }
 
 /// Where a search looks.
@@ -307,10 +331,5 @@ pub fn search(read: &Read<'_>, searcher: UserId, scope: SearchScope, term: &str)
             " from users u where instr(u.search_text, ?2) > 0 order by u.username, u.id"
         ),
     };
-    read.rows(sql, params![searcher, term], |row| {
-        Ok(Candidate {
-            account: decode_account(row)?,
-            relation: crate::relations::Relation { followed_back: row.flag(4)?, hidden: row.flag(5)? },
-        })
-    })
+    read.rows(sql, params![searcher, term], decode_candidate)
 }

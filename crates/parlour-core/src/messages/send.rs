@@ -3,7 +3,7 @@ use crate::rules::MAX_KEY_CHARS;
 use crate::{Caller, Core, Error, FieldProblem, Result};
 use parlour_store::idempotency::{self, Fingerprint, FirstMessage, FirstUse};
 use parlour_store::messages::Found;
-use parlour_store::{StoreError, Tx, messages, relations, users};
+use parlour_store::{StoreError, Tx, messages, users};
 use parlour_types::model::Message;
 use parlour_types::text::{TextProblem, check_message_text};
 use parlour_types::view::UserJson;
@@ -165,8 +165,8 @@ impl Order {
         let sender = admit_active(tx, Caller { user_id: self.sender })?;
         let mut receivers = Vec::with_capacity(self.recipients.len());
         for id in &self.recipients {
-            match users::account(tx, *id)? {
-                Some(account) if !account.status.is_deleted() => receivers.push(account),
+            match users::candidate(tx, sender.id, *id)? {
+                Some(candidate) if !candidate.account.status.is_deleted() => receivers.push(candidate),
                 _ => {
                     let message = format!("There is no user {id}.");
                     return Err(Error::field("recipients", ErrorCode::DoesNotExist, message));
@@ -174,7 +174,7 @@ impl Order {
             }
         }
         for receiver in receivers {
-            if !can_send(&sender, &receiver, relations::between(tx, sender.id, receiver.id)?) {
+            if !can_send(&sender, &receiver.account, receiver.relation) {
                 return Err(Error::Forbidden("You cannot send messages to this user."));
             }
         }
@@ -206,6 +206,20 @@ fn check_text(text: &str, limit: usize) -> Option<FieldProblem> {
 /// Reads back what was sent. Under a key the people are those of the first answer, and the messages as they are now: text taken back
 /// since does not return.
 async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages> {
+    let made = match made {
+        Made::Plain(sent) => {
+            let people: Vec<UserId> =
+                std::iter::once(caller.user_id).chain(sent.iter().map(|(_, receiver)| *receiver)).collect();
+            if let Some(cards) = core.cards_now(&people) {
+                let receivers = cards[1..].iter().map(|card| card.json.clone());
+                let messages = sent.into_iter().zip(receivers);
+                let messages = messages.map(|((message, _), receiver)| Sent { message, receiver }).collect();
+                return Ok(SentMessages { sender: cards[0].json.clone(), messages, replayed: false });
+            }
+            Made::Plain(sent)
+        }
+        keyed => keyed,
+    };
     core.ask(caller, move |read, viewer| {
         let find = |id| -> Result<Found> { messages::find(read, id, viewer.id())?.ok_or(Error::NotFound) };
         let kept = |user, version| -> Result<UserJson> {
