@@ -41,13 +41,16 @@ pub(crate) struct Dataset {
     pub(crate) pairs: Vec<(i64, i64)>,
     /// Messages in all.
     pub(crate) messages: usize,
+    /// The folder of the same community at scale 1, if this one is larger.
+    pub(crate) small: Option<PathBuf>,
 }
 
 impl Dataset {
     /// Opens the community below `root`, building it first if it is not there.
     pub(crate) fn open(root: &Path, scale: usize) -> Result<Self> {
+        let small = if scale > 1 { Some(Self::open(root, 1)?.folder) } else { None };
         let folder = root.join(format!("scale-{scale}"));
-        let dataset = Self { pairs: pairs(), messages: MESSAGES * scale, folder };
+        let dataset = Self { pairs: pairs(), messages: MESSAGES * scale, folder, small };
         let done = dataset.folder.join("complete");
         if !done.exists() {
             if dataset.folder.exists() {

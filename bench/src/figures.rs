@@ -5,10 +5,8 @@ use crate::floor::bare_sends;
 use crate::load::{self, Measured};
 use crate::process::Server;
 use crate::random::{Random, Zipf};
+use crate::requests::{Requests, environment, request};
 use anyhow::{Context as _, Result};
-use parlour_server::Auth;
-use parlour_server::config::{ProvisionMode, Secret};
-use parlour_types::UserId;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,8 +15,6 @@ use std::time::Duration;
 
 /// Connections of a load.
 const CONNECTIONS: usize = 64;
-
-const JWT_SECRET: &str = "the-token-secret-of-the-benchmark-and-of-nothing-else";
 
 /// How often and how long.
 #[derive(Clone, Copy)]
@@ -84,46 +80,15 @@ impl Samples {
     }
 }
 
-/// Requests, ready to be sent.
-struct Requests {
-    tokens: Rc<BTreeMap<i64, String>>,
-}
-
-impl Requests {
-    fn new(dataset: &Dataset) -> Self {
-        let auth = Auth::new(&[Secret::new(JWT_SECRET.into())], Secret::default(), ProvisionMode::Never);
-        let now = parlour_core::Clock::System.now();
-        let members: std::collections::BTreeSet<i64> = dataset.pairs.iter().map(|(one, _)| *one).collect();
-        let token = |id: i64| auth.issue(UserId::new(id).expect("a small id"), now, Duration::from_secs(24 * 3600));
-        Self { tokens: Rc::new(members.into_iter().map(|id| (id, token(id))).collect()) }
-    }
-
-    fn get(&self, member: i64, path: &str) -> Vec<u8> {
-        request(&self.tokens, member, "GET", path, "")
-    }
-
-    /// The newest page of the thread of a pair, as its first member.
-    fn thread(&self, index: usize, pair: (i64, i64), more: &str) -> Vec<u8> {
-        self.get(pair.0, &format!("/api/v2/pm/?thread={}{more}", index + 1))
-    }
-}
-
-fn request(tokens: &BTreeMap<i64, String>, member: i64, method: &str, path: &str, body: &str) -> Vec<u8> {
-    let token = &tokens[&member];
-    let length = if body.is_empty() {
-        String::new()
-    } else {
-        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
-    };
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{length}\r\n{body}")
-        .into_bytes()
-}
-
 /// Everything that a round needs.
 struct Bench<'a> {
     dataset: &'a Dataset,
     requests: Requests,
     parlour: Server,
+    /// The same without pages in memory.
+    bare_reads: Server,
+    /// The same on 2,000,000 messages, when the data set has more.
+    small: Option<Server>,
     thread_floor: Server,
     inbox_floor: Server,
     /// A copy of the database for the bare inserts.
@@ -142,8 +107,17 @@ pub(crate) fn measure(dataset: &Dataset, parlour: &Path, rounds: Rounds, only: O
         std::fs::copy(&database, folder.path().join(copy).join(parlour_store::DATABASE_FILE))?;
     }
     let data_dir = folder.path().join("served").display().to_string();
-    let environment = [("PARLOUR_AUTH_JWT_SECRET", JWT_SECRET), ("PARLOUR_LOG_LEVEL", "warn")];
+    let environment = environment();
     let server = Server::start(parlour, &["serve", "--data-dir", &data_dir], &environment)?;
+    let idle = server.memory_mib()?;
+    let nothing_kept = [environment[0], environment[1], ("PARLOUR_CACHE_PAGES", "0B")];
+    let bare_reads = Server::start(parlour, &["serve", "--data-dir", &data_dir], &nothing_kept)?;
+    let small = match &dataset.small {
+        Some(small) => {
+            Some(Server::start(parlour, &["serve", "--data-dir", &small.display().to_string()], &nothing_kept)?)
+        }
+        None => None,
+    };
     let requests = Requests::new(dataset);
     let floor = |name: &str, request: &[u8]| -> Result<Server> {
         let file = folder.path().join(name);
@@ -151,14 +125,24 @@ pub(crate) fn measure(dataset: &Dataset, parlour: &Path, rounds: Rounds, only: O
         let file = file.display().to_string();
         Server::start(&std::env::current_exe()?, &["floor", "--file", &file], &[])
     };
-    let idle = server.memory_mib()?;
     let thread_floor = floor("thread", &requests.thread(7_000, dataset.pairs[7_000], ""))?;
     let inbox_floor = floor("inbox", &requests.get(BUSY_MEMBER, "/api/v2/pm/"))?;
     let bare = folder.path().join("bare").join(parlour_store::DATABASE_FILE);
     let ready = server.ready_after;
     let samples = Samples::default();
-    let mut bench =
-        Bench { dataset, requests, parlour: server, thread_floor, inbox_floor, bare, rounds, samples, only };
+    let mut bench = Bench {
+        dataset,
+        requests,
+        parlour: server,
+        bare_reads,
+        small,
+        thread_floor,
+        inbox_floor,
+        bare,
+        rounds,
+        samples,
+        only,
+    };
     bench.samples.add("memory, idle", idle);
     bench.samples.add("ready", ready.as_secs_f64() * 1e3);
     for round in 1..=rounds.count {
@@ -186,6 +170,11 @@ impl Bench<'_> {
         }
         let server = match on {
             On::Parlour => &self.parlour,
+            On::NothingKept => &self.bare_reads,
+            On::Small => match &self.small {
+                Some(small) => small,
+                None => return Ok(()),
+            },
             On::ThreadFloor => &self.thread_floor,
             On::InboxFloor => &self.inbox_floor,
         };
@@ -198,9 +187,8 @@ impl Bench<'_> {
     }
 
     fn round(&mut self) -> Result<()> {
-        let pairs = Rc::new(self.dataset.pairs.clone());
-        let all: Rc<Vec<Vec<u8>>> =
-            Rc::new(pairs.iter().enumerate().map(|(index, pair)| self.requests.thread(index, *pair, "")).collect());
+        let pairs = &self.dataset.pairs;
+        let all = self.requests.all_threads(self.dataset);
         let fixed = |request: Vec<u8>| move || request.clone();
         let any = self.requests.thread(7_000, pairs[7_000], "");
         self.load("thread floor", "thread floor cpu", On::ThreadFloor, fixed(any))?;
@@ -209,18 +197,23 @@ impl Bench<'_> {
             // Rank 0 is some ordinary thread, not the long one.
             requests[(zipf.rank(&mut random) * 7_919 + 7_000) % requests.len()].clone()
         })?;
-        let (requests, mut random) = (Rc::clone(&all), Random::new(4));
-        self.load("thread, uniform", "thread, uniform cpu", On::Parlour, move || {
-            requests[random.below(requests.len())].clone()
-        })?;
+        for (name, cpu, on) in [
+            ("thread, uniform", "thread, uniform cpu", On::Parlour),
+            ("thread, uniform, no page in memory", "thread, nothing kept cpu", On::NothingKept),
+            ("thread, uniform, 2,000,000 messages", "thread, small cpu", On::Small),
+        ] {
+            let (requests, mut random) = (Rc::clone(&all), Random::new(4));
+            self.load(name, cpu, on, move || requests[random.below(requests.len())].clone())?;
+        }
         self.depth()?;
         let busy = self.requests.get(BUSY_MEMBER, "/api/v2/pm/");
         let ordinary = self.requests.get(self.dataset.ordinary_member().0, "/api/v2/pm/?limit=10");
         let busy_ten = self.requests.get(BUSY_MEMBER, "/api/v2/pm/?limit=10");
         self.load("inbox floor", "inbox floor cpu", On::InboxFloor, fixed(busy.clone()))?;
-        self.load("inbox, 5,000 threads", "inbox busy cpu", On::Parlour, fixed(busy))?;
-        self.load("inbox, 10 rows of 5,000", "inbox busy ten cpu", On::Parlour, fixed(busy_ten))?;
-        self.load("inbox, 10 rows of 10", "inbox ordinary cpu", On::Parlour, fixed(ordinary))?;
+        self.load("inbox, 5,000 threads", "inbox busy cpu", On::Parlour, fixed(busy.clone()))?;
+        self.load("inbox, 5,000 threads, no page in memory", "inbox nothing kept cpu", On::NothingKept, fixed(busy))?;
+        self.load("inbox, 10 rows of 5,000", "inbox busy ten cpu", On::NothingKept, fixed(busy_ten))?;
+        self.load("inbox, 10 rows of 10", "inbox ordinary cpu", On::NothingKept, fixed(ordinary))?;
         if self.wanted("memory") {
             let memory = self.parlour.memory_mib()?;
             self.samples.add("memory, under read load", memory);
@@ -280,16 +273,7 @@ impl Bench<'_> {
     }
 
     fn send(&self, clients: usize) -> Result<Measured> {
-        let (tokens, pairs, mut random) =
-            (Rc::clone(&self.requests.tokens), self.dataset.pairs.clone(), Random::new(9));
-        load::run(self.parlour.address, clients, self.rounds.time, 201, move || {
-            let (from, to) = pairs[1 + random.below(pairs.len() - 1)];
-            let body = format!(
-                r#"{{"recipients":[{to}],"message":"{}","file_uuid":null}}"#,
-                crate::dataset::text(&mut random)
-            );
-            request(&tokens, from, "POST", "/api/v2/pm/", &body)
-        })
+        load::run(self.parlour.address, clients, self.rounds.time, 201, self.requests.sends(self.dataset))
     }
 
     fn figures(&self) -> Result<Vec<Figure>> {
@@ -299,7 +283,9 @@ impl Bench<'_> {
         for (name, floor, bar) in [
             ("thread, hot", "thread floor", 0.80),
             ("thread, uniform", "thread floor", 0.33),
+            ("thread, uniform, no page in memory", "thread floor", 0.33),
             ("inbox, 5,000 threads", "inbox floor", 0.30),
+            ("inbox, 5,000 threads, no page in memory", "inbox floor", 0.30),
             ("send, 64 clients", "bare, 64 at once", 0.70),
         ] {
             figures.extend(samples.ratio(name, floor).map(|ratio| Bar::AtLeast(bar).figure(name, rate(name), ratio)));
@@ -311,6 +297,11 @@ impl Bench<'_> {
         ] {
             let value = samples.median(cpu).map(|us| format!("{us:.1} µs CPU")).unwrap_or_default();
             figures.extend(samples.ratio(cpu, against).map(|ratio| Bar::AtMost(1.2).figure(name, value, ratio)));
+        }
+        if let Some(ratio) = samples.ratio("thread, nothing kept cpu", "thread, small cpu") {
+            let value =
+                samples.median("thread, nothing kept cpu").map(|us| format!("{us:.1} µs CPU")).unwrap_or_default();
+            figures.push(Bar::AtMost(1.15).figure("thread, CPU against 2,000,000 messages", value, ratio));
         }
         if let Some(ratio) = samples.ratio("send, 1 client", "bare, one by one") {
             let value = samples.median("send, 1 client").map(|us| format!("{us:.0} µs p50")).unwrap_or_default();
@@ -333,6 +324,10 @@ impl Bench<'_> {
 #[derive(Clone, Copy)]
 enum On {
     Parlour,
+    /// Parlour with no page in memory, so that every read asks the database.
+    NothingKept,
+    /// The same on the data set at scale 1.
+    Small,
     ThreadFloor,
     InboxFloor,
 }

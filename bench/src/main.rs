@@ -5,7 +5,9 @@ mod figures;
 mod floor;
 mod load;
 mod process;
+mod profile;
 mod random;
+mod requests;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -40,6 +42,9 @@ struct Arguments {
     /// Only figures whose name contains this.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
+    /// Instead of measuring, show where a server spends its time under one load: thread, thread-cold, inbox, inbox-cold or send.
+    #[arg(long, value_name = "LOAD")]
+    profile: Option<String>,
     #[command(subcommand)]
     floor: Option<Floor>,
 }
@@ -69,6 +74,9 @@ fn main() -> Result<()> {
     }
     let dataset = dataset::Dataset::open(&arguments.folder, arguments.scale)?;
     let parlour = arguments.parlour.context("--parlour names the binary")?;
+    if let Some(load) = &arguments.profile {
+        return profile::profile(&dataset, &parlour, load);
+    }
     let rounds = if arguments.quick { figures::Rounds::QUICK } else { figures::Rounds::FULL };
     let figures = figures::measure(&dataset, &parlour, rounds, arguments.only.as_deref())?;
     if arguments.json {

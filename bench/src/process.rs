@@ -37,6 +37,11 @@ impl Server {
         Ok(Self { child, address, ready_after: started.elapsed() })
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Seconds of processor time used so far, by all threads.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         let mut nanoseconds = 0;

@@ -46,9 +46,18 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Builds the release binary and answers where it is.
 pub(crate) fn release_binary() -> Result<PathBuf> {
-    run(&mut cargo(&["build", "--release", "--package", "parlour-server"]))?;
+    binary("release")
+}
+
+/// Builds the release binary with the line tables that a profiler needs, and answers where it is.
+pub(crate) fn profiling_binary() -> Result<PathBuf> {
+    binary("profiling")
+}
+
+fn binary(profile: &str) -> Result<PathBuf> {
+    run(&mut cargo(&["build", "--profile", profile, "--package", "parlour-server"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join("release/parlour"))
+    Ok(target.join(profile).join("parlour"))
 }
 
 /// A server of ours in the background, killed when this value goes away.

@@ -18,6 +18,9 @@ pub(crate) const NODE: Tool = Tool { program: "node", packages: &["nodejs", "npm
 /// npm by itself, where Node.js is there without it.
 pub(crate) const NPM: Tool = Tool { program: "npm", packages: &["npm"] };
 
+/// A profiler, for `cargo xtask bench --profile`.
+pub(crate) const PERF: Tool = Tool { program: "perf", packages: &["linux-perf"] };
+
 /// A browser, for screenshots.
 pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", packages: &["chromium", "fonts-dejavu-core"] };
 
