@@ -3,8 +3,8 @@
 
 use crate::app::App;
 use crate::links::Peer;
-use crate::{middleware, rest_of_body, routes};
-use axum::Router;
+use crate::middleware::{self, Routes};
+use crate::{rest_of_body, routes};
 use http::{HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -29,7 +29,7 @@ const MAX_HEADERS: usize = 100;
 /// Serves until `shutdown` resolves, then lets accepted requests end within the configured grace.
 pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let server = &app.config.server;
-    let router = middleware::with_net(routes::router(app.clone())).layer(middleware::cors(&server.cors_origins));
+    let routes = middleware::routes(routes::router(app.clone()), &server.cors_origins);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(server.header_timeout.get())
@@ -44,7 +44,7 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
             () = &mut shutdown => break,
         };
         if let Some((stream, peer, place)) = accepted {
-            serve_connection(&http, &graceful, (stream, peer, place), &app, &router);
+            serve_connection(&http, &graceful, (stream, peer, place), &app, &routes);
         }
     }
     app.draining.store(true, Ordering::Release);
@@ -80,16 +80,16 @@ fn serve_connection(
     graceful: &GracefulShutdown,
     (stream, peer, place): (TcpStream, SocketAddr, OwnedSemaphorePermit),
     app: &App,
-    router: &Router,
+    routes: &Routes,
 ) {
     let write_timeout = app.config.server.request_timeout.get();
-    let (app, router) = (app.clone(), router.clone());
+    let (app, routes) = (app.clone(), routes.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let (app, router) = (app.clone(), router.clone());
+        let (app, routes) = (app.clone(), routes.clone());
         async move {
             let (mut request, rest) = rest_of_body::lend(request);
             request.extensions_mut().insert(Peer(peer));
-            let mut response = middleware::answer(&app, router, request).await;
+            let mut response = middleware::answer(&app, routes, request).await;
             // A body that was too slow for its handler gets no further patience.
             let slow = response.status() == StatusCode::REQUEST_TIMEOUT;
             if let Some(rest) = rest

@@ -1,28 +1,30 @@
 //! What happens to every request: its address is brought into one form, it gets an id and a time limit; its answer gets the headers
-//! that all answers have, and a line in the log. Inside the router: [`cors`] first, then a net for handlers that panic.
+//! that all answers have, and a line in the log. Handlers that panic answer 500.
 
 use crate::app::App;
 use crate::error::{ApiError, InternalReason};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::MatchedPath;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use parlour_types::ErrorCode;
-use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tower::ServiceExt as _;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower::{Layer as _, Service, ServiceExt as _};
+use tower_http::cors::{AllowOrigin, Cors, CorsLayer};
 
 /// The header that names a request in answers and logs.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Lets browser apps of the configured origins call the API (contract §1.1, CORS).
-pub fn cors(origins: &[String]) -> CorsLayer {
+fn cors(origins: &[String]) -> CorsLayer {
     let allowed = if origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
     } else {
@@ -42,30 +44,74 @@ pub fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_secs(3600))
 }
 
-/// Turns a panic of a handler into a 500 and notes which route an answer came from.
-pub fn with_net(router: Router) -> Router {
-    let note_route = async |route: MatchedPath, request: axum::extract::Request, next: Next| {
-        let mut response = next.run(request).await;
-        response.extensions_mut().insert(route);
-        response
-    };
-    router
-        .route_layer(axum::middleware::from_fn(note_route))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| ApiError::fault("a handler panicked").into_response()))
+/// The routes, behind what concerns all of them. Around the router, not in it: there every layer would cost each request two
+/// allocations.
+pub type Routes = Cors<Router>;
+
+/// Puts the routes together.
+pub fn routes(router: Router, cors_origins: &[String]) -> Routes {
+    cors(cors_origins).layer(router.route_layer(tower::layer::layer_fn(NoteRoute)))
+}
+
+/// Notes in every answer which route it came from.
+#[derive(Clone)]
+struct NoteRoute<S>(S);
+
+impl<S> Service<Request<Body>> for NoteRoute<S>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Noting<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        Noting { answer: self.0.call(request), route }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An answer that will carry its route.
+    struct Noting<F> {
+        #[pin]
+        answer: F,
+        route: Option<MatchedPath>,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Noting<F> {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.answer.poll(context).map_ok(|mut response| {
+            if let Some(route) = this.route.take() {
+                response.extensions_mut().insert(route);
+            }
+            response
+        })
+    }
 }
 
 /// Answers one request.
-pub async fn answer(app: &App, router: Router, mut request: Request<Body>) -> Response {
+pub async fn answer(app: &App, routes: Routes, mut request: Request<Body>) -> Response {
     let started = Instant::now();
     let id = next_request_id();
     normalize(&mut request, app.public_url.path_prefix());
     let method = request.method().clone();
     let limit = app.config.server.request_timeout.get();
     // A body that is slow on purpose is answered by its reader within the same limit; a second one leaves room for that.
-    let outcome = tokio::time::timeout(limit + Duration::from_secs(1), router.oneshot(request)).await;
+    let answer = AssertUnwindSafe(routes.oneshot(request)).catch_unwind();
+    let outcome = tokio::time::timeout(limit + Duration::from_secs(1), answer).await;
     let mut response = match outcome {
-        Ok(Ok(response)) => response,
-        Ok(Err(never)) => match never {},
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(never))) => match never {},
+        Ok(Err(_)) => ApiError::fault("a handler panicked").into_response(),
         Err(_) => {
             let mut error = ApiError::unavailable("the answer took too long");
             error.set_code(ErrorCode::TimedOut);
