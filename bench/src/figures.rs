@@ -110,7 +110,7 @@ pub(crate) fn measure(dataset: &Dataset, parlour: &Path, rounds: Rounds, only: O
     let environment = environment();
     let server = Server::start(parlour, &["serve", "--data-dir", &data_dir], &environment)?;
     let idle = server.memory_mib()?;
-    let nothing_kept = [environment[0], environment[1], ("PARLOUR_CACHE_PAGES", "0B")];
+    let nothing_kept = [environment[0], environment[1], environment[2], ("PARLOUR_CACHE_PAGES", "0B")];
     let bare_reads = Server::start(parlour, &["serve", "--data-dir", &data_dir], &nothing_kept)?;
     let small = match &dataset.small {
         Some(small) => {

@@ -21,12 +21,12 @@ pub(crate) fn profile(dataset: &Dataset, parlour: &Path, kind: &str) -> Result<(
     let page_cache = if kind.ends_with("-cold") { "0B" } else { "128MiB" };
     let folder = tempfile::tempdir_in(&dataset.folder)?;
     std::fs::copy(dataset.folder.join(parlour_store::DATABASE_FILE), folder.path().join(parlour_store::DATABASE_FILE))?;
-    let [secret, log] = environment();
+    let [secret, log, limits] = environment();
     let data_dir = folder.path().display().to_string();
     let server = Server::start(
         parlour,
         &["serve", "--data-dir", &data_dir],
-        &[secret, log, ("PARLOUR_CACHE_PAGES", page_cache)],
+        &[secret, log, limits, ("PARLOUR_CACHE_PAGES", page_cache)],
     )?;
     let requests = Requests::new(dataset);
     let next = || -> Result<Box<dyn FnMut() -> Vec<u8>>> {

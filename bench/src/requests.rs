@@ -12,8 +12,13 @@ use std::time::Duration;
 const JWT_SECRET: &str = "the-token-secret-of-the-benchmark-and-of-nothing-else";
 
 /// What every measured server is told.
-pub(crate) const fn environment() -> [(&'static str, &'static str); 2] {
-    [("PARLOUR_AUTH_JWT_SECRET", JWT_SECRET), ("PARLOUR_LOG_LEVEL", "warn")]
+pub(crate) const fn environment() -> [(&'static str, &'static str); 3] {
+    [
+        ("PARLOUR_AUTH_JWT_SECRET", JWT_SECRET),
+        ("PARLOUR_LOG_LEVEL", "warn"),
+        // A few connections stand for a whole community here.
+        ("PARLOUR_LIMITS_ENABLED", "false"),
+    ]
 }
 
 /// Requests, ready to be sent.

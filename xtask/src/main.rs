@@ -15,7 +15,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench [--quick] [--json] [--only NAME] [--scale N]
                            measures every figure beside its floor and its bar
   bench --profile LOAD     shows where a server spends its time: thread, thread-cold, inbox, inbox-cold or send
-  docs                     writes the generated files again: parlour.example.toml
+  docs                     writes the generated files again: parlour.example.toml, docs/CONFIGURATION.md
   screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
   corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
   corpus check FILE        imports that corpus into a fresh server and reads every message back through the API";

@@ -41,15 +41,9 @@ fn official_sdk(binary: &Path) -> Result<()> {
 
 /// Writes the files that are made from the code. A test holds them true.
 pub(crate) fn write_generated_files() -> Result<()> {
-    let example = crate::process::output(&mut cargo(&[
-        "run",
-        "--quiet",
-        "--package",
-        "parlour-server",
-        "--",
-        "config",
-        "example",
-    ]))?;
-    std::fs::write(root().join("parlour.example.toml"), example)?;
+    for (what, file) in [("example", "parlour.example.toml"), ("reference", "docs/CONFIGURATION.md")] {
+        let arguments = ["run", "--quiet", "--package", "parlour-server", "--", "config", what];
+        std::fs::write(root().join(file), crate::process::output(&mut cargo(&arguments))?)?;
+    }
     Ok(())
 }

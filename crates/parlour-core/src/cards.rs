@@ -4,6 +4,7 @@
 //! and a snapshot newer than the cache first drops whoever changed in between. Write transactions never touch the cache, as what
 //! they see may still be rolled back.
 
+use crate::pages::CacheStatistics;
 use parlour_store::{Read, users};
 use parlour_types::UserId;
 use parlour_types::model::User;
@@ -53,6 +54,16 @@ impl Cards {
             by_id: Cache::with_weighter(expected, bytes, CardBytes),
             version: AtomicI64::new(-1),
             filling: Mutex::new(()),
+        }
+    }
+
+    /// How well the cards served so far.
+    pub(crate) fn statistics(&self) -> CacheStatistics {
+        CacheStatistics {
+            hits: self.by_id.hits(),
+            misses: self.by_id.misses(),
+            entries: self.by_id.len(),
+            bytes: self.by_id.weight(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why a use case said no.
 
+use crate::limits::Allowance;
 use parlour_store::StoreError;
 use parlour_types::ErrorCode;
 use std::borrow::Cow;
@@ -38,6 +39,9 @@ pub enum Error {
     /// There is nothing that the caller may see.
     #[error("not found")]
     NotFound,
+    /// The caller does this too often.
+    #[error("more {} than allowed", .0.action.as_str())]
+    TooOften(Allowance),
     /// The idempotency key was used with another body.
     #[error("the idempotency key was used before with another body")]
     KeyReused,

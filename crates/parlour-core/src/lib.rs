@@ -9,6 +9,7 @@ mod clock;
 pub mod directory;
 mod error;
 pub mod import;
+pub mod limits;
 pub mod messages;
 mod pages;
 pub mod rules;
@@ -17,13 +18,14 @@ pub mod threads;
 pub use cards::{Card, Cards};
 pub use clock::Clock;
 pub use error::{Error, FieldProblem, Result};
-pub use pages::RowsPage;
+pub use pages::{CacheStatistics, RowsPage};
 pub use parlour_store::messages::IdRange;
 pub use parlour_store::relations::FollowSide;
 pub use parlour_store::threads::InboxCursor;
 pub use rules::Rules;
 
 use access::Viewer;
+use limits::Limits;
 use pages::Pages;
 use parlour_store::{Read, Store};
 use parlour_types::UserId;
@@ -47,6 +49,7 @@ pub struct Core {
     pub rules: Arc<Rules>,
     cards: Arc<Cards>,
     pages: Arc<Pages>,
+    limits: Arc<Limits>,
 }
 
 impl Core {
@@ -55,7 +58,14 @@ impl Core {
     pub fn new(store: Store, clock: Clock, rules: Rules) -> Self {
         let cards = Arc::new(Cards::new(rules.user_cache_bytes));
         let pages = Pages::new(rules.page_cache_bytes, &store);
-        Self { store, clock, cards, pages, rules: Arc::new(rules) }
+        let limits = Limits::new(&rules.limits, &clock);
+        Self { store, clock, cards, pages, limits, rules: Arc::new(rules) }
+    }
+
+    /// How well the rendered users and the newest pages serve, each by its name in the configuration.
+    #[must_use]
+    pub fn cache_statistics(&self) -> [(&'static str, CacheStatistics); 2] {
+        [("users", self.cards.statistics()), ("pages", self.pages.statistics())]
     }
 
     /// The cards of these people as they are now, if that can be said without a snapshot.

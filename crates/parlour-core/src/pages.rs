@@ -15,6 +15,19 @@ use std::sync::Arc;
 /// Pairs of members whose thread is remembered at the most.
 const PAIRS: usize = 20_000;
 
+/// How well a cache serves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CacheStatistics {
+    /// Questions that it could answer.
+    pub hits: u64,
+    /// Questions that it could not.
+    pub misses: u64,
+    /// What it holds.
+    pub entries: usize,
+    /// How much memory that takes, about.
+    pub bytes: u64,
+}
+
 /// What a page shows and to whom.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct PageKey {
@@ -77,6 +90,16 @@ impl Pages {
         let kept = Arc::clone(&pages);
         store.listen(Box::new(move |change| kept.give_up(change)));
         pages
+    }
+
+    /// How well the pages served so far.
+    pub(crate) fn statistics(&self) -> CacheStatistics {
+        CacheStatistics {
+            hits: self.newest.hits(),
+            misses: self.newest.misses(),
+            entries: self.newest.len(),
+            bytes: self.newest.weight(),
+        }
     }
 
     fn give_up(&self, change: Change<'_>) {

@@ -1,6 +1,8 @@
 //! Every number of the community, named, with its unit.
 
-/// How much, how many, how long.
+use crate::limits::LimitRules;
+
+/// How much, how many, how long, how often.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rules {
     /// Characters of a message at the most (contract §2.5).
@@ -21,6 +23,8 @@ pub struct Rules {
     pub user_cache_bytes: u64,
     /// Memory for the newest pages of threads and inboxes, in bytes.
     pub page_cache_bytes: u64,
+    /// How often members and addresses may do what others notice.
+    pub limits: LimitRules,
 }
 
 impl Default for Rules {
@@ -35,6 +39,7 @@ impl Default for Rules {
             max_bulk_rows: 1_000,
             user_cache_bytes: 32 << 20,
             page_cache_bytes: 128 << 20,
+            limits: LimitRules::default(),
         }
     }
 }

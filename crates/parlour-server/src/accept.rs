@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::links::Peer;
+use crate::metrics::Metrics;
 use crate::middleware::{self, Routes};
 use crate::{rest_of_body, routes};
 use http::{HeaderValue, Request, StatusCode, header};
@@ -83,6 +84,7 @@ fn serve_connection(
     routes: &Routes,
 ) {
     let write_timeout = app.config.server.request_timeout.get();
+    let open = app.metrics.as_ref().map(Metrics::connection);
     let (app, routes) = (app.clone(), routes.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (app, routes) = (app.clone(), routes.clone());
@@ -109,6 +111,6 @@ fn serve_connection(
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection broke");
         }
-        drop(place);
+        drop((place, open));
     });
 }

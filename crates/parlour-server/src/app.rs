@@ -3,6 +3,7 @@
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::links::PublicUrl;
+use crate::metrics::Metrics;
 use parlour_core::Core;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Parts {
     pub public_url: PublicUrl,
     /// The configuration.
     pub config: Config,
+    /// What is counted for the operator, if anybody asks.
+    pub metrics: Option<Metrics>,
     /// Whether the server is stopping, so that it is no longer ready.
     pub draining: AtomicBool,
 }

@@ -1,8 +1,10 @@
 //! The only place where a failure becomes an answer (contract §1.5).
 
+use crate::rate_limit;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use parlour_core::limits::Allowance;
 use parlour_core::{Error, FieldProblem};
 use parlour_types::ErrorCode;
 use serde::Serialize;
@@ -15,6 +17,8 @@ pub struct ApiError {
     body: ErrorBody,
     /// What only the log may know.
     internal: Option<String>,
+    /// Where the caller stands with the limit that refused the request.
+    allowance: Option<Allowance>,
 }
 
 /// The body of every answer from 400 on. The official SDK reads `errors`; `detail` is the first message, as Django REST framework
@@ -65,7 +69,7 @@ impl ApiError {
         let message = message.into();
         let body =
             ErrorBody { detail: message.clone(), errors: vec![ErrorItem::Whole(ErrorMessage { code, message })] };
-        Self { status, body, internal: None }
+        Self { status, body, internal: None, allowance: None }
     }
 
     /// A request with wrong fields, of which the first 50 are named.
@@ -84,7 +88,7 @@ impl ApiError {
                 None => errors.push(ErrorItem::Field { field: problem.field, messages: vec![message] }),
             }
         }
-        Self { status: StatusCode::BAD_REQUEST, body: ErrorBody { errors, detail }, internal: None }
+        Self { status: StatusCode::BAD_REQUEST, body: ErrorBody { errors, detail }, internal: None, allowance: None }
     }
 
     /// One wrong field.
@@ -124,6 +128,14 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, code, message)
     }
 
+    /// Too much of something that has a limit.
+    #[must_use]
+    pub fn too_often(allowance: Allowance) -> Self {
+        let message = "You do this too often. Try again in a while.";
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::Throttled, message);
+        Self { allowance: Some(allowance), ..error }
+    }
+
     /// Nothing here that the caller may see.
     #[must_use]
     pub fn not_found() -> Self {
@@ -140,6 +152,7 @@ impl From<Error> for ApiError {
             }
             Error::Forbidden(why) => Self::new(StatusCode::FORBIDDEN, ErrorCode::PermissionDenied, why),
             Error::NotFound => Self::not_found(),
+            Error::TooOften(allowance) => Self::too_often(allowance),
             Error::KeyReused => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 ErrorCode::IdempotencyKeyReused,
@@ -164,6 +177,9 @@ impl IntoResponse for ApiError {
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(allowance) = self.allowance {
+            rate_limit::tell_refused(headers, &allowance);
         }
         if let Some(internal) = self.internal {
             response.extensions_mut().insert(InternalReason(internal));

@@ -11,8 +11,10 @@ mod extract;
 mod import_format;
 mod json_row;
 mod links;
+mod metrics;
 mod middleware;
 pub mod openapi;
+mod rate_limit;
 mod rest_of_body;
 mod routes;
 mod secrets;
@@ -21,9 +23,11 @@ mod telemetry;
 pub use accept::run;
 pub use app::{App, Parts};
 pub use auth::Auth;
+pub use metrics::serve as serve_metrics;
 
 use config::Config;
 use links::PublicUrl;
+use metrics::Metrics;
 use parlour_core::{Clock, Core};
 use parlour_store::{DATABASE_FILE, Store, StoreError};
 use std::path::PathBuf;
@@ -38,7 +42,8 @@ pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
     let auth = secrets::open_auth(&config)?;
     let server = &config.server;
     let public_url = PublicUrl::new(&server.public_url, server.trusted_proxies.clone(), server.listen);
-    Ok(App::new(Parts { core, auth, public_url, config, draining: AtomicBool::new(false) }))
+    let metrics = config.metrics_listen().map(|_| Metrics::new(&core));
+    Ok(App::new(Parts { core, auth, public_url, config, metrics, draining: AtomicBool::new(false) }))
 }
 
 /// Opens the database alone.

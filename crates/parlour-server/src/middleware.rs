@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::error::{ApiError, InternalReason};
+use crate::rate_limit;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::MatchedPath;
@@ -40,7 +41,13 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::ACCEPT,
             HeaderName::from_static("idempotency-key"),
         ])
-        .expose_headers([REQUEST_ID.clone(), header::RETRY_AFTER, HeaderName::from_static("idempotency-replayed")])
+        .expose_headers([
+            REQUEST_ID.clone(),
+            header::RETRY_AFTER,
+            rate_limit::POLICY.clone(),
+            rate_limit::LIMIT.clone(),
+            HeaderName::from_static("idempotency-replayed"),
+        ])
         .max_age(Duration::from_secs(3600))
 }
 
@@ -119,7 +126,11 @@ pub async fn answer(app: &App, routes: Routes, mut request: Request<Body>) -> Re
         }
     };
     finish(&mut response, &id);
-    log(&response, &method, &id, started.elapsed());
+    let took = started.elapsed();
+    if let Some(metrics) = &app.metrics {
+        metrics.answered(&method, response.extensions().get::<MatchedPath>(), response.status(), took);
+    }
+    log(&response, &method, &id, took);
     response
 }
 

@@ -89,6 +89,14 @@ fn error_headers(status: &str, response: &mut Response) {
     let header = |about: &str| RefOr::T(HeaderBuilder::new().description(Some(about)).build());
     match status {
         "401" => drop(response.headers.insert("WWW-Authenticate".into(), header("`Bearer realm=\"api\"`"))),
+        "429" => {
+            let fields = [
+                ("Retry-After", "Seconds to wait"),
+                ("RateLimit-Policy", "The limit, such as `\"sends\";q=300;w=60`: how many in how many seconds"),
+                ("RateLimit", "What is left of it, such as `\"sends\";r=0;t=4`: how many, and the seconds to wait"),
+            ];
+            response.headers.extend(fields.map(|(name, about)| (name.into(), header(about))));
+        }
         "503" => drop(response.headers.insert("Retry-After".into(), header("Seconds to wait"))),
         _ => {}
     }

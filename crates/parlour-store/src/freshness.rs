@@ -136,6 +136,12 @@ impl Freshness {
         }
     }
 
+    /// Pages that the log holds, counting those that are in the database file already; `None` where that cannot be seen.
+    pub(crate) fn log_pages(&self) -> Option<u32> {
+        let header = self.header()?;
+        Some(u32::from_ne_bytes([header[16], header[17], header[18], header[19]]))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,6 +20,7 @@ pub mod import;
 mod mailboxes;
 pub mod messages;
 mod migrate;
+mod observation;
 mod positions;
 pub mod relations;
 pub mod threads;
@@ -29,8 +30,10 @@ mod writer;
 pub use db::{Read, Tx};
 pub use error::{Result, StoreError};
 pub use freshness::{Change, Listener, Moment};
+pub use observation::{Observation, Observer};
 
 use freshness::Freshness;
+use observation::Observed;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -70,6 +73,7 @@ struct Inner {
     /// Places for questions whose cost grows.
     long_reads: Arc<Semaphore>,
     writer: Writer,
+    observed: Arc<Observed>,
     /// Last, so that it goes after every connection.
     freshness: Arc<Freshness>,
 }
@@ -86,11 +90,13 @@ impl Store {
             tracing::info!(step, "migrated the database");
         }
         let freshness = Arc::new(Freshness::watch(path));
+        let observed = Arc::<Observed>::default();
         let inner = Inner {
             path: path.to_owned(),
             readers: Mutex::default(),
             long_reads: Arc::new(Semaphore::new(MAX_LONG_READS)),
-            writer: Writer::start(connection, Arc::clone(&freshness))?,
+            writer: Writer::start(connection, Arc::clone(&freshness), Arc::clone(&observed))?,
+            observed,
             freshness,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -167,6 +173,26 @@ impl Store {
         self.inner.freshness.keep(since, directory_version, keep);
     }
 
+    /// Lets `observer` see what the writer does from now on. The first one stays.
+    pub fn observe(&self, observer: Observer) {
+        self.inner.observed.by(observer);
+    }
+
+    /// Changes that wait for the writer.
+    #[must_use]
+    pub fn waiting_changes(&self) -> usize {
+        self.inner.writer.waiting()
+    }
+
+    /// Bytes of the database file and of its log.
+    #[must_use]
+    pub fn file_bytes(&self) -> (u64, u64) {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let mut log = self.inner.path.as_os_str().to_owned();
+        log.push("-wal");
+        (size(&self.inner.path), size(Path::new(&log)))
+    }
+
     /// Whether the database can be written to, as far as is known without trying.
     #[must_use]
     pub fn accepts_writes(&self) -> bool {
@@ -215,6 +241,8 @@ fn connect(path: &Path) -> Result<Connection> {
     // With anything less than FULL a power cut takes acknowledged messages with it.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // The writer folds the log into the file itself.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
 }
 

@@ -2,12 +2,18 @@
 //!
 //! Whatever waits when the disk is free goes into the next transaction, each change so that it can be taken back without its
 //! neighbours. Nobody is answered before the commit that carries their change is on disk.
+//!
+//! The writer also folds the log into the database file, between groups and by its own hand: SQLite would do it inside a commit, so that
+//! callers wait, and would not say when a sync failed in it. After a sync that failed, whichever it was, the system may have forgotten
+//! what it could not write, and nothing read back proves otherwise: so nothing is acknowledged any more until a restart.
 
 use crate::db::{Read, Touched, Tx};
 use crate::error::{Result, StoreError};
 use crate::freshness::Freshness;
 use crate::ids::IdGenerator;
+use crate::observation::{Observation, Observed};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,6 +30,12 @@ const GROUP: usize = 512;
 
 /// How long a busy writer keeps other processes out without a pause.
 const TURN: Duration = Duration::from_millis(100);
+
+/// Pages by which the log grows before it is folded into the database file: 4 MiB.
+const CHECKPOINT_PAGES: u32 = 1_000;
+
+/// Groups after which it is folded where its length cannot be seen.
+const CHECKPOINT_GROUPS: u32 = 64;
 
 /// The pause in which another process, such as `parlour user block`, gets its turn. Waiting ones look every millisecond.
 const PAUSE: Duration = Duration::from_millis(3);
@@ -86,7 +98,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the writer on its connection.
-    pub(crate) fn start(connection: Connection, freshness: Arc<Freshness>) -> Result<Self> {
+    pub(crate) fn start(connection: Connection, freshness: Arc<Freshness>, observed: Arc<Observed>) -> Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let poisoned = Arc::new(AtomicBool::new(false));
         let seen_by_thread = Arc::clone(&poisoned);
@@ -94,7 +106,8 @@ impl Writer {
             .name("parlour-writer".into())
             .spawn(move || {
                 let (ids, touched) = Default::default();
-                WriterThread { connection, ids, touched, data_version: None, freshness, poisoned: seen_by_thread }
+                let (log, poisoned) = (Log::default(), seen_by_thread);
+                WriterThread { connection, ids, touched, data_version: None, log, freshness, observed, poisoned }
                     .run(jobs);
             })
             .map_err(|source| StoreError::File { path: "parlour-writer".into(), source })?;
@@ -105,6 +118,11 @@ impl Writer {
     pub(crate) fn accepts_changes(&self) -> bool {
         let runs = self.queue.as_ref().is_some_and(|queue| !queue.is_closed());
         runs && !self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// Changes that wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity())
     }
 
     /// Runs `change` in a write transaction and answers when it is on disk.
@@ -134,14 +152,38 @@ impl Drop for Writer {
     }
 }
 
+/// How far the log was folded into the database file.
+#[derive(Default)]
+struct Log {
+    /// Its length then, in pages.
+    folded_pages: u32,
+    /// Groups since then.
+    groups: u32,
+}
+
+impl Log {
+    /// Whether it has grown long since it was last folded. `pages` is its length now, if that can be seen; it becomes short again when
+    /// SQLite begins it anew.
+    fn is_due(&mut self, pages: Option<u32>) -> bool {
+        self.groups += 1;
+        let Some(pages) = pages else { return self.groups >= CHECKPOINT_GROUPS };
+        if pages < self.folded_pages {
+            self.folded_pages = 0;
+        }
+        pages - self.folded_pages >= CHECKPOINT_PAGES
+    }
+}
+
 struct WriterThread {
     connection: Connection,
     ids: RefCell<IdGenerator>,
     /// What the transaction under way changes.
     touched: RefCell<Touched>,
     freshness: Arc<Freshness>,
+    observed: Arc<Observed>,
     /// SQLite's own count of commits by other connections: when it moves, another process may have issued ids.
     data_version: Option<i64>,
+    log: Log,
     poisoned: Arc<AtomicBool>,
 }
 
@@ -150,6 +192,7 @@ impl WriterThread {
         let mut last_pause = Instant::now();
         while let Some(first) = jobs.blocking_recv() {
             self.commit_group(first, &mut jobs);
+            self.checkpoint_if_long();
             if jobs.is_empty() {
                 last_pause = Instant::now();
             } else if last_pause.elapsed() >= TURN {
@@ -194,18 +237,54 @@ impl WriterThread {
             run_under_savepoint(&self.tx(), change.as_mut())?;
             next += 1;
         }
-        self.commit()
+        self.commit(group.len())
     }
 
     /// Commits, and says what that changed before anybody can take what is kept of it for fresh.
-    fn commit(&self) -> Result<()> {
+    fn commit(&self, changes: usize) -> Result<()> {
         self.freshness.before_commit();
+        let begun = Instant::now();
         let committed = self.tx().execute("commit", &[]);
+        self.observed.tell(match committed {
+            Ok(_) => Observation::Committed { changes, took: begun.elapsed() },
+            Err(_) => Observation::CommitFailed,
+        });
         let touched = self.touched.take();
         // What the version became is not known without asking; unless it is, nothing kept of the directory counts as fresh.
         let version = if touched.directory { crate::users::directory_version(&self.tx()).ok() } else { None };
         self.freshness.after_commit(&touched.threads, touched.directory, version);
         committed.map(drop)
+    }
+
+    /// Folds the log into the database file once it has grown. Readers are not disturbed, and what they still need stays in the log.
+    fn checkpoint_if_long(&mut self) {
+        let pages = self.freshness.log_pages();
+        if !self.log.is_due(pages) || self.poisoned.load(Ordering::Acquire) {
+            return;
+        }
+        self.log = Log { folded_pages: pages.unwrap_or_default(), groups: 0 };
+        let begun = Instant::now();
+        match self.tx().row("pragma wal_checkpoint(passive)", &[], |_| Ok(())) {
+            Ok(_) => self.observed.tell(Observation::Checkpointed { took: begun.elapsed() }),
+            Err(StoreError::Busy) => {}
+            // The log is safe, and there is room again sooner or later.
+            Err(error @ StoreError::DiskFull) => {
+                tracing::warn!(%error, "the log could not be folded into the database");
+            }
+            Err(error) => {
+                self.poison();
+                tracing::error!(%error, "the log could not be folded into the database; no write is acknowledged any more");
+            }
+        }
+    }
+
+    /// From here on nothing is acknowledged. What the system says it holds of the log may not be what is on disk, so closing must not
+    /// fold that into the database file either; the next start reads the log back and checks it.
+    fn poison(&self) {
+        self.poisoned.store(true, Ordering::Release);
+        if let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            tracing::error!(%error, "the log will be folded into the database when it is closed");
+        }
     }
 
     fn tx(&self) -> Tx<'_> {
@@ -248,7 +327,7 @@ impl WriterThread {
             tracing::error!(%error, "rolling back failed");
         }
         if !error.is_transient() {
-            self.poisoned.store(true, Ordering::Release);
+            self.poison();
         }
         tracing::error!(%error, changes = group.len(), "a commit failed; its changes were rolled back and refused");
         for change in group {

@@ -59,6 +59,8 @@ impl TestServer {
         config.storage.data_dir = folder.path().join("data");
         config.auth.jwt_secret = Secret::new(JWT_SECRET.into());
         config.auth.admin_key = Secret::new(ADMIN_KEY.into());
+        // Tests are in more of a hurry than people.
+        config.limits.enabled = false;
         change(&mut config);
         let clock = Clock::fixed(Timestamp::parse(START).expect("a time"));
         let (app, address, stop, task) = launch(config.clone(), clock.clone()).await;

@@ -68,6 +68,8 @@ error_codes! {
     BodyTooLarge = "body_too_large",
     /// The idempotency key was used before with another body.
     IdempotencyKeyReused = "idempotency_key_reused",
+    /// You do this more often than the community allows; `Retry-After` says when to come back.
+    Throttled = "throttled",
     /// The request took too long to arrive or to answer.
     TimedOut = "timed_out",
     /// A fault of the server's; the request id names it in the log.

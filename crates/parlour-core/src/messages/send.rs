@@ -1,4 +1,5 @@
 use crate::access::{admit, admit_active, can_send};
+use crate::limits::{Action, Allowance};
 use crate::rules::MAX_KEY_CHARS;
 use crate::{Caller, Core, Error, FieldProblem, Result};
 use parlour_store::idempotency::{self, Fingerprint, FirstMessage, FirstUse};
@@ -10,6 +11,8 @@ use parlour_types::view::UserJson;
 use parlour_types::{ErrorCode, MessageId, Timestamp, UserId};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The caller's name for one send, so that a repeat is recognised: 1 to 255 visible ASCII characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +42,8 @@ pub struct SendRequest {
     pub message: Option<String>,
     /// The caller's name for this send.
     pub key: Option<IdempotencyKey>,
+    /// From where, if that may be limited.
+    pub address: Option<IpAddr>,
 }
 
 /// One message sent, and to whom.
@@ -57,6 +62,8 @@ pub struct SentMessages {
     pub messages: Vec<Sent>,
     /// Whether the key was known, so that nothing was sent now.
     pub replayed: bool,
+    /// Where this leaves the caller with the limit, if there is one.
+    pub allowance: Option<Allowance>,
 }
 
 /// Sends a message to one or several recipients, one message a thread (contract §2.5). All or nothing: one recipient who cannot be
@@ -64,14 +71,15 @@ pub struct SentMessages {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a wrong field, [`Error::Forbidden`] for a blocked sender and a recipient who may not be written to,
-/// [`Error::KeyReused`] for a known key with another body.
+/// [`Error::KeyReused`] for a known key with another body, [`Error::TooOften`].
 pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> Result<SentMessages> {
     let (order, problems) = Order::read(core, caller, request);
     // A known key is answered whatever today's limits say; anything else that is wrong need not wait for the disk.
     if order.key.is_none() && !problems.is_empty() {
         return Err(Error::Invalid(problems));
     }
-    let now = core.clock.now();
+    let (now, address, limits) = (core.clock.now(), order.address, Arc::clone(&core.limits));
+    let allowance = limits.count(Action::Send, caller, address, order.recipients.len())?;
     let made = core
         .store
         .write(move |tx| {
@@ -85,6 +93,8 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
             let send =
                 |to: &UserId| messages::send_direct(tx, order.sender, *to, &order.text, now).map(|sent| (sent, *to));
             let sent: Vec<(Message, UserId)> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
+            let begun = sent.iter().filter(|(message, _)| message.seq == 1).count();
+            limits.count(Action::NewConversation, caller, address, begun)?;
             match &order.key {
                 None => Ok(Made::Plain(sent)),
                 Some(key) => {
@@ -94,7 +104,7 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
             }
         })
         .await?;
-    render(core, caller, made).await
+    Ok(SentMessages { allowance, ..render(core, caller, made).await? })
 }
 
 /// What the write made, or an earlier one under the same key.
@@ -114,6 +124,7 @@ struct Order {
     recipients: Vec<UserId>,
     text: String,
     key: Option<IdempotencyKey>,
+    address: Option<IpAddr>,
 }
 
 impl Order {
@@ -132,7 +143,7 @@ impl Order {
         }
         let text = request.message.unwrap_or_default();
         problems.extend(check_text(&text, core.rules.max_message_chars));
-        (Self { sender: caller.user_id, recipients, text, key: request.key }, problems)
+        (Self { sender: caller.user_id, recipients, text, key: request.key, address: request.address }, problems)
     }
 
     /// The key's first use, if there was one.
@@ -214,7 +225,7 @@ async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages>
                 let receivers = cards[1..].iter().map(|card| card.json.clone());
                 let messages = sent.into_iter().zip(receivers);
                 let messages = messages.map(|((message, _), receiver)| Sent { message, receiver }).collect();
-                return Ok(SentMessages { sender: cards[0].json.clone(), messages, replayed: false });
+                return Ok(SentMessages { sender: cards[0].json.clone(), messages, replayed: false, allowance: None });
             }
             Made::Plain(sent)
         }
@@ -235,7 +246,7 @@ async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages>
                     Ok(Sent { message, receiver: viewer.cards.known(receiver)?.json.clone() })
                 };
                 let messages = made.into_iter().map(sent).collect::<Result<_>>()?;
-                Ok(SentMessages { sender: viewer.card.json.clone(), messages, replayed: false })
+                Ok(SentMessages { sender: viewer.card.json.clone(), messages, replayed: false, allowance: None })
             }
             Made::Keyed { first, replayed } => {
                 let sent = |one: FirstMessage| {
@@ -243,7 +254,12 @@ async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages>
                     Ok(Sent { message: find(one.id)?.message, receiver })
                 };
                 let messages = first.messages.into_iter().map(sent).collect::<Result<_>>()?;
-                Ok(SentMessages { sender: kept(viewer.id(), first.sender_version)?, messages, replayed })
+                Ok(SentMessages {
+                    sender: kept(viewer.id(), first.sender_version)?,
+                    messages,
+                    replayed,
+                    allowance: None,
+                })
             }
         }
     })

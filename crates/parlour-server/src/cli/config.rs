@@ -10,6 +10,8 @@ pub enum ConfigCommand {
     Check,
     /// Print an example file: every key with its default and what it is for.
     Example,
+    /// Print the reference in Markdown: every key with its default, its environment variables and what it is for.
+    Reference,
 }
 
 pub(super) fn config(common: &Common, command: &ConfigCommand) -> anyhow::Result<()> {
@@ -29,6 +31,7 @@ pub(super) fn config(common: &Common, command: &ConfigCommand) -> anyhow::Result
             println!("The configuration is good.");
         }
         ConfigCommand::Example => print!("{}", crate::config::example()),
+        ConfigCommand::Reference => print!("{}", crate::config::reference()),
     }
     Ok(())
 }

@@ -86,6 +86,8 @@ pub(super) fn demo(common: &Common, args: &DemoArgs) -> anyhow::Result<()> {
         ("--public-url", "server.public_url", args.public_url.as_deref()),
         ("demo", "storage.data_dir", own_folder),
         ("demo", "storage.database", own_database),
+        // Whoever tries things out may try them often.
+        ("demo", "limits.enabled", Some("false")),
     ];
     let config = common.layers(&flags)?.config()?;
     run(config, async |app, address| {
@@ -105,7 +107,7 @@ async fn populate(core: &Core) -> anyhow::Result<()> {
     for (from, to, text) in
         [(2, 1, "One more thing: the watering list for August is up."), (3, 1, "Did you see the first tomato?")]
     {
-        let request = SendRequest { recipients: vec![user(to)], message: Some(text.into()), key: None };
+        let request = SendRequest { recipients: vec![user(to)], message: Some(text.into()), ..SendRequest::default() };
         send_message(core, Caller { user_id: user(from) }, request).await?;
     }
     Ok(())

@@ -41,6 +41,11 @@ pub(super) fn run(config: Config, ready: impl AsyncFnOnce(&App, &str) -> anyhow:
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let data_dir = app.config.storage.data_dir.display();
+        if let Some(listen) = app.config.metrics_listen() {
+            let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+            tracing::info!(address = %listener.local_addr()?, "serving metrics");
+            tokio::spawn(crate::serve_metrics(app.clone(), listener));
+        }
         tracing::info!(%address, %data_dir, version = env!("CARGO_PKG_VERSION"), "listening");
         ready(&app, &format!("http://{address}")).await?;
         let stop = async move {

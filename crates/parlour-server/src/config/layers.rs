@@ -1,85 +1,11 @@
 //! Four layers, merged key by key, each value remembering where it came from.
 
 use super::Config;
+use super::keys::{KEYS, Key, PREFIX, find, leaf, variable_name};
+use super::written::write_sections;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
-
-/// A key of the configuration.
-pub struct Key {
-    /// `section.name`.
-    pub name: &'static str,
-    /// What it is for, for `parlour config example`.
-    pub doc: &'static str,
-    /// Whether its value is never printed and may come from a file named by `…_FILE`.
-    pub secret: bool,
-}
-
-const fn key(name: &'static str, doc: &'static str) -> Key {
-    Key { name, doc, secret: false }
-}
-
-const fn secret(name: &'static str, doc: &'static str) -> Key {
-    Key { name, doc, secret: true }
-}
-
-/// Every key there is, in the order of the example file.
-pub const KEYS: &[Key] = &[
-    key("server.listen", "Address and port to listen on. Also --listen."),
-    key(
-        "server.public_url",
-        "Absolute address by which clients reach the server, with its path if it has one, such as \"https://example.org/chat\". Links in answers begin with it. Empty: taken from a trusted proxy's headers, else from the Host header. Also --public-url.",
-    ),
-    key(
-        "server.trusted_proxies",
-        "IP addresses of proxies whose X-Forwarded-Proto, -Host and -Prefix headers count when no public_url is set.",
-    ),
-    key("server.cors_origins", "Origins of the browser apps that may call the API; \"*\" for any."),
-    key("server.header_timeout", "A connection that takes longer to send the head of a request is closed."),
-    key(
-        "server.request_timeout",
-        "A body that takes longer to arrive is answered 408, an answer that takes longer 503.",
-    ),
-    key("server.max_body", "A larger body is answered 413."),
-    key("server.max_header", "A larger head is answered 431. At least 8KiB."),
-    key("server.max_connections", "Connections served at once; further ones wait."),
-    key("server.shutdown_grace", "How long accepted requests may take to end when the server stops."),
-    key(
-        "storage.data_dir",
-        "Folder of everything the server keeps: the database and the secrets it made itself. Also --data-dir.",
-    ),
-    key("storage.database", "\"sqlite:PATH\"; empty for parlour.db in the data directory. Also --database."),
-    secret(
-        "auth.jwt_secret",
-        "Shared secret of the tokens (HS256), at least 32 bytes. Empty: made once and kept in jwt.secret in the data directory.",
-    ),
-    secret("auth.jwt_previous_secrets", "Secrets that still verify tokens while a new jwt_secret takes over."),
-    secret(
-        "auth.admin_key",
-        "Key of the server-to-server API under /api/v2/admin/, at least 32 bytes. Empty: made once and kept in admin.key in the data directory.",
-    ),
-    key(
-        "auth.provision",
-        "What becomes of an unknown user with a good token: \"never\" answers 401, \"on_first_sight\" creates the user from the token's claims.",
-    ),
-    key("messages.max_chars", "Characters of a message at the most."),
-    key("messages.max_recipients", "Recipients of one send at the most."),
-    key(
-        "messages.delete_window",
-        "A message taken back within this time disappears; later its text is replaced. The official UI counts 60 s.",
-    ),
-    key("messages.hidden_text", "What stands in place of the text of a message that was taken back later."),
-    key("paging.default_limit", "Rows of a page when the request names no limit."),
-    key("paging.max_limit", "Rows of a page at the most."),
-    key("cache.users", "Memory for rendered users."),
-    key("cache.pages", "Memory for the newest pages of threads and inboxes. 0B keeps none."),
-    key(
-        "log.level",
-        "trace, debug, info, warn or error, or a filter such as \"info,parlour_server=debug\". debug logs every request.",
-    ),
-    key("log.format", "\"human\" or \"json\"."),
-];
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -261,18 +187,13 @@ impl Layers {
     }
 }
 
-const PREFIX: &str = "PARLOUR_";
-
-/// The environment variable of a key: `PARLOUR_SERVER_LISTEN` for `server.listen`.
-fn variable_name(key: &str) -> String {
-    format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())
-}
-
-fn defaults() -> Table {
+/// The configuration without any layer over it.
+pub(super) fn defaults() -> Table {
     Table::try_from(Config::default()).expect("the defaults are plain values")
 }
 
-fn get<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+/// The value of `section.name`.
+pub(super) fn get<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     let (section, name) = key.split_once('.')?;
     table.get(section)?.get(name)
 }
@@ -282,12 +203,8 @@ fn place<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
     table.get_mut(section)?.get_mut(name)
 }
 
-fn leaf(key: &str) -> &str {
-    key.split_once('.').map_or(key, |(_, name)| name)
-}
-
 fn find_key(name: &str, origin: &str) -> Result<&'static Key, ConfigError> {
-    KEYS.iter().find(|key| key.name == name).ok_or_else(|| unknown(name, origin))
+    find(name).ok_or_else(|| unknown(name, origin))
 }
 
 fn unknown(name: &str, origin: &str) -> ConfigError {
@@ -322,37 +239,6 @@ fn mask(key: &Key, value: &Value) -> String {
         }
         other => other.to_string(),
     }
-}
-
-fn write_sections(mut line: impl FnMut(&Key) -> String) -> String {
-    let mut text = String::new();
-    let mut section = "";
-    for key in KEYS {
-        let (of, _) = key.name.split_once('.').unwrap_or((key.name, ""));
-        if of != section {
-            let gap = if section.is_empty() { "" } else { "\n" };
-            let _ = writeln!(text, "{gap}[{of}]");
-            section = of;
-        }
-        text.push_str(&line(key));
-    }
-    text
-}
-
-/// The example file: every key with its default, each explained.
-#[must_use]
-pub fn example() -> String {
-    let head = "# Parlour's configuration. Everything here is optional and shows its default.\n\
-                # Stronger than this file: the environment (PARLOUR_SERVER_LISTEN for server.listen; PARLOUR_AUTH_JWT_SECRET_FILE\n\
-                # reads a secret from a file), then flags (--listen, --set server.listen=...).\n\
-                # Made by `parlour config example`.\n\n";
-    let body = write_sections(|key| {
-        let value = get(&defaults(), key.name).map(ToString::to_string).unwrap_or_default();
-        let variable = variable_name(key.name);
-        let file = if key.secret { format!(", {variable}_FILE") } else { String::new() };
-        format!("# {}\n# {variable}{file}\n#{} = {value}\n", key.doc, leaf(key.name))
-    });
-    format!("{head}{body}")
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! Configuration: defaults < TOML file < environment `PARLOUR_…` < flags. Read once at start.
 
+mod keys;
 mod layers;
 mod values;
+mod written;
 
-pub use layers::{ConfigError, Flag, KEYS, Key, Layers, example};
-pub use values::{ByteSize, Duration, Secret};
+pub use layers::{ConfigError, Flag, Layers};
+pub use values::{ByteSize, Duration, Frequency, Secret};
+pub use written::{example, reference};
 
+use parlour_core::limits::{ActionLimits, LimitRules};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -24,10 +28,14 @@ pub struct Config {
     pub messages: Messages,
     /// Lists.
     pub paging: Paging,
+    /// How often.
+    pub limits: Limits,
     /// Memory.
     pub cache: Cache,
     /// Logs.
     pub log: Log,
+    /// Metrics.
+    pub metrics: Metrics,
 }
 
 /// Connections and addresses.
@@ -156,6 +164,57 @@ impl Default for Paging {
     }
 }
 
+/// How often members and addresses may do what others notice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Whether any of these counts.
+    pub enabled: bool,
+    /// Messages of one member, one a recipient.
+    pub sends: Frequency,
+    /// Messages from one address.
+    pub sends_per_address: Frequency,
+    /// Searches of one member.
+    pub searches: Frequency,
+    /// Searches from one address.
+    pub searches_per_address: Frequency,
+    /// Conversations begun by one member.
+    pub new_conversations: Frequency,
+    /// Conversations begun from one address.
+    pub new_conversations_per_address: Frequency,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 3600;
+        Self {
+            enabled: true,
+            sends: Frequency::new(300, MINUTE),
+            sends_per_address: Frequency::new(3_000, MINUTE),
+            searches: Frequency::new(600, MINUTE),
+            searches_per_address: Frequency::new(6_000, MINUTE),
+            new_conversations: Frequency::new(100, HOUR),
+            new_conversations_per_address: Frequency::new(1_000, HOUR),
+        }
+    }
+}
+
+impl Limits {
+    fn rules(&self) -> LimitRules {
+        if !self.enabled {
+            return LimitRules::default();
+        }
+        let limits =
+            |member: Frequency, address: Frequency| ActionLimits { member: member.get(), address: address.get() };
+        LimitRules {
+            sends: limits(self.sends, self.sends_per_address),
+            searches: limits(self.searches, self.searches_per_address),
+            new_conversations: limits(self.new_conversations, self.new_conversations_per_address),
+        }
+    }
+}
+
 /// Memory.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -186,6 +245,14 @@ impl Default for Log {
     fn default() -> Self {
         Self { level: "info".into(), format: LogFormat::Human }
     }
+}
+
+/// Metrics.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port; empty for none.
+    pub listen: String,
 }
 
 /// How lines are written.
@@ -237,6 +304,9 @@ impl Config {
         if self.log.level.parse::<tracing_subscriber::filter::Targets>().is_err() {
             return wrong("log.level", "must be a level such as info, or a filter such as info,parlour_server=debug");
         }
+        if !self.metrics.listen.is_empty() && self.metrics_listen().is_none() {
+            return wrong("metrics.listen", "must be an address such as 127.0.0.1:9464, or empty");
+        }
         if let Some(why) = self.server.cors_origins.iter().find_map(|origin| wrong_origin(origin)) {
             return wrong("server.cors_origins", why);
         }
@@ -260,6 +330,12 @@ impl Config {
         Ok(())
     }
 
+    /// Where metrics are served, if anywhere.
+    #[must_use]
+    pub fn metrics_listen(&self) -> Option<SocketAddr> {
+        self.metrics.listen.parse().ok()
+    }
+
     /// The numbers of the community.
     #[must_use]
     pub fn rules(&self) -> parlour_core::Rules {
@@ -272,6 +348,7 @@ impl Config {
             max_limit: i64::from(self.paging.max_limit),
             user_cache_bytes: self.cache.users.as_u64(),
             page_cache_bytes: self.cache.pages.as_u64(),
+            limits: self.limits.rules(),
             ..parlour_core::Rules::default()
         }
     }

@@ -1,7 +1,9 @@
 //! Values with a text form of their own.
 
+use parlour_core::limits::Rate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// A span of time, written as `30s` or `1h 30m`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +35,57 @@ impl<'de> Deserialize<'de> for Duration {
         humantime::parse_duration(&text)
             .map(Self)
             .map_err(|_| serde::de::Error::custom("must be a duration such as 30s or 5m"))
+    }
+}
+
+/// So many times in such a span, written as `300/1m`; `off` for no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Frequency(Option<Rate>);
+
+impl Frequency {
+    /// So many times in so many seconds; never for no times.
+    #[must_use]
+    pub const fn new(count: u32, seconds: u64) -> Self {
+        match NonZeroU32::new(count) {
+            Some(count) => Self(Some(Rate { count, per: std::time::Duration::from_secs(seconds) })),
+            None => Self(None),
+        }
+    }
+
+    /// The limit, if there is one.
+    #[must_use]
+    pub const fn get(self) -> Option<Rate> {
+        self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "off" {
+            return Some(Self(None));
+        }
+        let (count, per) = text.split_once('/')?;
+        let per = humantime::parse_duration(per.trim()).ok()?;
+        let count = count.trim().parse().ok().filter(|_| (1..=86_400).contains(&per.as_secs()))?;
+        Some(Self(Some(Rate { count, per })))
+    }
+}
+
+impl Serialize for Frequency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(rate) => {
+                serializer.collect_str(&format_args!("{}/{}", rate.count, humantime::format_duration(rate.per)))
+            }
+            None => serializer.serialize_str("off"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Frequency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom("must be a number and a span from 1s to 1day, such as 300/1m, or off")
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a request to proven, typed values: credentials, query, path, body and idempotency key.
 
+mod address;
 mod admin;
 mod caller;
 mod fields;
@@ -9,6 +10,7 @@ mod page;
 mod path;
 mod query;
 
+pub use address::ClientAddress;
 pub use admin::AdminKey;
 pub use caller::CallerFrom;
 pub use fields::{Body, essence, read_whole};

@@ -141,9 +141,11 @@ fn set_schema_version(path: &Path, version: u32) {
 fn the_configuration_is_printed_checked_and_explained() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    let example = done(data, &["config", "example"]);
-    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../parlour.example.toml");
-    assert_eq!(example, std::fs::read_to_string(committed).unwrap(), "write it again with: cargo xtask docs");
+    for (what, file) in [("example", "parlour.example.toml"), ("reference", "docs/CONFIGURATION.md")] {
+        let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+        let committed = std::fs::read_to_string(committed).unwrap();
+        assert_eq!(done(data, &["config", what]), committed, "write {file} again with: cargo xtask docs");
+    }
     let printed = done(data, &["config", "print", "--set", "paging.max_limit=50"]);
     assert!(
         printed.contains("max_limit = 50  # --set") && printed.contains("default_limit = 20  # default"),

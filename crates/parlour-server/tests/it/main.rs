@@ -12,5 +12,7 @@ mod freshness;
 mod http;
 mod idempotency;
 mod import;
+mod limits;
+mod metrics;
 mod privacy;
 mod seed_page;

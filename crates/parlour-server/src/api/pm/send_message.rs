@@ -1,7 +1,8 @@
 use super::groups_are_off;
 use crate::app::App;
 use crate::error::{ApiError, Result};
-use crate::extract::{Body, CallerFrom, Idempotency};
+use crate::extract::{Body, CallerFrom, ClientAddress, Idempotency};
+use crate::rate_limit;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -60,12 +61,14 @@ static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
         (status = 201, description = "The messages, in the order of the recipients", body = Vec<Message>),
         (status = 403, description = "The sender is blocked, or a recipient may not be written to"),
         (status = 422, description = "The Idempotency-Key was used before with another body"),
+        (status = 429, description = "More messages or new conversations than the community allows"),
     ),
     security(("token" = [])),
 )]
 pub async fn send_message(
     State(app): State<App>,
     CallerFrom(caller): CallerFrom,
+    ClientAddress(address): ClientAddress,
     Idempotency(key): Idempotency,
     mut body: Body,
 ) -> Result<Response> {
@@ -83,7 +86,7 @@ pub async fn send_message(
             ApiError::field("group", ErrorCode::Conflict, "Give either recipients or group.")
         });
     }
-    let sent = messages::send_message(&app.core, caller, SendRequest { recipients, message, key }).await?;
+    let sent = messages::send_message(&app.core, caller, SendRequest { recipients, message, key, address }).await?;
     let hidden_text = &app.core.rules.hidden_text;
     let rows: Vec<Message<'_>> = sent
         .messages
@@ -94,6 +97,9 @@ pub async fn send_message(
         })
         .collect();
     let mut response = (StatusCode::CREATED, Json(rows)).into_response();
+    if let Some(allowance) = &sent.allowance {
+        rate_limit::tell(response.headers_mut(), allowance);
+    }
     if sent.replayed {
         response.headers_mut().insert(&REPLAYED, HeaderValue::from_static("true"));
     }

@@ -1,0 +1,111 @@
+//! Every key there is, with what it is for.
+
+/// A key of the configuration.
+pub(super) struct Key {
+    /// `section.name`.
+    pub(super) name: &'static str,
+    /// What it is for, in words for the example file and the reference.
+    pub(super) doc: &'static str,
+    /// Whether its value is never printed and may come from a file named by `…_FILE`.
+    pub(super) secret: bool,
+}
+
+const fn key(name: &'static str, doc: &'static str) -> Key {
+    Key { name, doc, secret: false }
+}
+
+const fn secret(name: &'static str, doc: &'static str) -> Key {
+    Key { name, doc, secret: true }
+}
+
+/// Every key there is, in the order of the example file.
+pub(super) const KEYS: &[Key] = &[
+    key("server.listen", "Address and port to listen on. Also --listen."),
+    key(
+        "server.public_url",
+        "Absolute address by which clients reach the server, with its path if it has one, such as \"https://example.org/chat\". Links in answers begin with it. Empty: taken from a trusted proxy's headers, else from the Host header. Also --public-url.",
+    ),
+    key(
+        "server.trusted_proxies",
+        "IP addresses of proxies whose X-Forwarded-Proto, -Host and -Prefix headers count when no public_url is set, and whose X-Forwarded-For names the client.",
+    ),
+    key("server.cors_origins", "Origins of the browser apps that may call the API; \"*\" for any."),
+    key("server.header_timeout", "A connection that takes longer to send the head of a request is closed."),
+    key(
+        "server.request_timeout",
+        "A body that takes longer to arrive is answered 408, an answer that takes longer 503.",
+    ),
+    key("server.max_body", "A larger body is answered 413."),
+    key("server.max_header", "A larger head is answered 431. At least 8KiB."),
+    key("server.max_connections", "Connections served at once; further ones wait."),
+    key("server.shutdown_grace", "How long accepted requests may take to end when the server stops."),
+    key(
+        "storage.data_dir",
+        "Folder of everything the server keeps: the database and the secrets it made itself. Also --data-dir.",
+    ),
+    key("storage.database", "\"sqlite:PATH\"; empty for parlour.db in the data directory. Also --database."),
+    secret(
+        "auth.jwt_secret",
+        "Shared secret of the tokens (HS256), at least 32 bytes. Empty: made once and kept in jwt.secret in the data directory.",
+    ),
+    secret("auth.jwt_previous_secrets", "Secrets that still verify tokens while a new jwt_secret takes over."),
+    secret(
+        "auth.admin_key",
+        "Key of the server-to-server API under /api/v2/admin/, at least 32 bytes. Empty: made once and kept in admin.key in the data directory.",
+    ),
+    key(
+        "auth.provision",
+        "What becomes of an unknown user with a good token: \"never\" answers 401, \"on_first_sight\" creates the user from the token's claims.",
+    ),
+    key("messages.max_chars", "Characters of a message at the most."),
+    key("messages.max_recipients", "Recipients of one send at the most."),
+    key(
+        "messages.delete_window",
+        "A message taken back within this time disappears; later its text is replaced. The official UI counts 60 s.",
+    ),
+    key("messages.hidden_text", "What stands in place of the text of a message that was taken back later."),
+    key("paging.default_limit", "Rows of a page when the request names no limit."),
+    key("paging.max_limit", "Rows of a page at the most."),
+    key(
+        "limits.enabled",
+        "Whether any of these limits counts. Beyond one, callers get 429 and are told when to come back.",
+    ),
+    key("limits.sends", "Messages that one member may send, one a recipient, as number/span; \"off\" for no limit."),
+    key(
+        "limits.sends_per_address",
+        "The same from one address: a host, or the /64 network of an IPv6 customer. Behind a proxy, server.trusted_proxies must name it for this; an unnamed one on the same machine is not limited.",
+    ),
+    key("limits.searches", "Searches for a recipient by one member. The official UI searches at every key."),
+    key("limits.searches_per_address", "The same from one address."),
+    key("limits.new_conversations", "Conversations that one member may begin with people never written to before."),
+    key("limits.new_conversations_per_address", "The same from one address."),
+    key("cache.users", "Memory for rendered users."),
+    key("cache.pages", "Memory for the newest pages of threads and inboxes. 0B keeps none."),
+    key(
+        "log.level",
+        "trace, debug, info, warn or error, or a filter such as \"info,parlour_server=debug\". debug logs every request.",
+    ),
+    key("log.format", "\"human\" or \"json\"."),
+    key(
+        "metrics.listen",
+        "Address and port of the Prometheus metrics, such as \"127.0.0.1:9464\", at /metrics; empty for none. They name no member and hold no text, but are for the operator alone: keep the address internal.",
+    ),
+];
+
+/// What begins every environment variable.
+pub(super) const PREFIX: &str = "PARLOUR_";
+
+/// The key called `section.name`.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The environment variable of a key: `PARLOUR_SERVER_LISTEN` for `server.listen`.
+pub(super) fn variable_name(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())
+}
+
+/// A key without its section.
+pub(super) fn leaf(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(_, name)| name)
+}
