@@ -135,13 +135,15 @@ pub struct Links {
 /// Where a list paged by key goes on: the numbers of the cursor in a `next` link, as long as they belong to its `offset`.
 #[must_use]
 pub fn cursor_numbers<const N: usize>(cursor: &str, offset: i64) -> Option<[i64; N]> {
-    let mut numbers = cursor.split('.').map(str::parse::<i64>);
-    if numbers.next()?.ok()? != offset {
+    // As they are printed, so that one place has one cursor.
+    let number = |text: &str| text.parse::<i64>().ok().filter(|number| number.to_string() == text);
+    let mut numbers = cursor.split('.').map(number);
+    if numbers.next()?? != offset {
         return None;
     }
     let mut found = [0; N];
     for place in &mut found {
-        *place = numbers.next()?.ok()?;
+        *place = numbers.next()??;
     }
     numbers.next().is_none().then_some(found)
 }
@@ -181,5 +183,9 @@ mod tests {
         assert_eq!(cursor_numbers::<2>("20.7", 20), None);
         assert_eq!(cursor_numbers::<2>("20.7.9.1", 20), None);
         assert_eq!(cursor_numbers::<2>("x", 20), None);
+        assert_eq!(cursor_numbers::<1>("20.-7", 20), Some([-7]));
+        for other_form in ["+20.7", "020.7", "20.07", "20.+7", "20.-0", "20. 7"] {
+            assert_eq!(cursor_numbers::<1>(other_form, 20), None, "{other_form}");
+        }
     }
 }
