@@ -8,6 +8,7 @@ mod auth;
 mod bad_input;
 mod cli;
 mod directory;
+mod escaping;
 mod freshness;
 mod http;
 mod idempotency;
