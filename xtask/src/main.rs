@@ -2,6 +2,7 @@
 
 mod bench;
 mod corpus;
+mod fuzz;
 mod process;
 mod screenshot;
 mod test;
@@ -15,6 +16,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench [--quick] [--json] [--only NAME] [--scale N]
                            measures every figure beside its floor and its bar
   bench --profile LOAD     shows where a server spends its time: thread, thread-cold, inbox, inbox-cold or send
+  fuzz [--seconds N] [--only NAME]
+                           runs the fuzz targets, 60 s each
   docs                     writes the generated files again: parlour.example.toml, docs/CONFIGURATION.md
   screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
   corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["test"] => test::test(),
         ["bench", arguments @ ..] => bench::bench(arguments),
+        ["fuzz", arguments @ ..] => fuzz::fuzz(arguments),
         ["docs"] => test::write_generated_files(),
         ["screenshot"] => screenshot::screenshot(),
         ["corpus", "convert", file] => corpus::convert(file),

@@ -56,8 +56,13 @@ pub(crate) fn profiling_binary() -> Result<PathBuf> {
 
 fn binary(profile: &str) -> Result<PathBuf> {
     run(&mut cargo(&["build", "--profile", profile, "--package", "parlour-server"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join(profile).join("parlour"))
+    Ok(target_folder().join(profile).join("parlour"))
+}
+
+/// Where everything goes that is made.
+pub(crate) fn target_folder() -> PathBuf {
+    // A relative one counts from where cargo is run, which is the root.
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
 /// A server of ours in the background, killed when this value goes away.

@@ -1,5 +1,6 @@
 //! Everything that CI checks.
 
+use crate::fuzz;
 use crate::process::{cargo, command, release_binary, root, run};
 use crate::screenshot::look_at_pages;
 use crate::tools::{NODE, NPM, ensure_tool};
@@ -9,7 +10,10 @@ use std::time::Instant;
 
 pub(crate) fn test() -> Result<()> {
     let started = Instant::now();
-    step("format", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+    step("format", || {
+        run(&mut cargo(&["fmt", "--all", "--check"]))?;
+        run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+    })?;
     step("lints", || {
         run(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
     })?;
@@ -20,6 +24,7 @@ pub(crate) fn test() -> Result<()> {
         official_sdk(&release_binary()?)
     })?;
     step("the pages in a browser", || look_at_pages(&release_binary()?, None))?;
+    step("fuzzing", || fuzz::run_targets(fuzz::SECONDS, None))?;
     println!("\nEverything passed, in {} s.", started.elapsed().as_secs());
     Ok(())
 }

@@ -21,6 +21,9 @@ pub(crate) const NPM: Tool = Tool { program: "npm", packages: &["npm"] };
 /// A profiler, for `cargo xtask bench --profile`.
 pub(crate) const PERF: Tool = Tool { program: "perf", packages: &["linux-perf"] };
 
+/// A C++ compiler, for the fuzzer.
+pub(crate) const CXX: Tool = Tool { program: "c++", packages: &["g++"] };
+
 /// A browser, for screenshots.
 pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", packages: &["chromium", "fonts-dejavu-core"] };
 

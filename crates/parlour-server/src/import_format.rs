@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) const VERSION: i64 = 1;
 
 /// One line of an import.
-pub(crate) enum Line {
+pub enum Line {
     /// The first one, which says that this is an import and of which version.
     Header,
     /// Something to import.

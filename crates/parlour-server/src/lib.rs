@@ -8,6 +8,8 @@ pub mod cli;
 pub mod config;
 pub mod error;
 mod extract;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod import_format;
 mod json_row;
 mod links;

@@ -105,6 +105,12 @@ impl Body {
         self.int(name, (1, MAX_ID)).and_then(|value| T::try_from(value).ok())
     }
 
+    /// A body outside of any request, for the fuzz targets.
+    #[cfg(fuzzing)]
+    pub(crate) async fn of(headers: &HeaderMap, bytes: Bytes) -> Result<Self> {
+        Self::parse(content_type(headers)?, bytes).await
+    }
+
     /// Notes a problem with `name`, unless one is noted already.
     pub fn problem(&mut self, name: &'static str, code: ErrorCode, message: impl Into<Cow<'static, str>>) {
         if !self.problems.iter().any(|problem| problem.field == name) {
@@ -116,6 +122,24 @@ impl Body {
     /// Every problem met so far.
     pub fn finish(self) -> Result<()> {
         if self.problems.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.problems)) }
+    }
+
+    async fn parse(content_type: Option<ContentType>, bytes: Bytes) -> Result<Self> {
+        let mut problems = Vec::new();
+        let fields = match content_type {
+            _ if bytes.is_empty() => Vec::new(),
+            Some(ContentType::Json) => parse_json(&bytes)?,
+            Some(ContentType::Urlencoded) => {
+                let pairs = decode_pairs(&bytes, &mut problems);
+                pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()
+            }
+            Some(ContentType::Multipart { boundary }) => parse_multipart(bytes, boundary, &mut problems).await?,
+            None => return Err(unsupported()),
+        };
+        if fields.len() > MAX_FIELDS || problems.len() > MAX_FIELDS {
+            return Err(parse_error(TOO_MANY_FIELDS));
+        }
+        Ok(Self { fields, problems })
     }
 
     fn take_one(&mut self, name: &'static str) -> Option<Given> {
@@ -167,21 +191,7 @@ impl FromRequest<App> for Body {
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         let content_type = content_type(request.headers())?;
         let bytes = read_whole(request, app).await?;
-        let mut problems = Vec::new();
-        let fields = match content_type {
-            _ if bytes.is_empty() => Vec::new(),
-            Some(ContentType::Json) => parse_json(&bytes)?,
-            Some(ContentType::Urlencoded) => {
-                let pairs = decode_pairs(&bytes, &mut problems);
-                pairs.into_iter().map(|(name, value)| (name, Given::Text(value))).collect()
-            }
-            Some(ContentType::Multipart { boundary }) => parse_multipart(bytes, boundary, &mut problems).await?,
-            None => return Err(unsupported()),
-        };
-        if fields.len() > MAX_FIELDS || problems.len() > MAX_FIELDS {
-            return Err(parse_error(TOO_MANY_FIELDS));
-        }
-        Ok(Self { fields, problems })
+        Self::parse(content_type, bytes).await
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Query {
 }
 
 impl Query {
-    fn parse(query: &str) -> Self {
+    pub(crate) fn parse(query: &str) -> Self {
         let mut problems = Vec::new();
         let mut pairs = decode_pairs(query.as_bytes(), &mut problems);
         if pairs.len() > MAX_FIELDS {
