@@ -1,11 +1,13 @@
 //! The closed list of codes that an error answer may carry (contract §1.5). Clients match on these names.
 
 use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
         /// What went wrong, in one word that never changes once released.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, utoipa::ToSchema)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize)]
         pub enum ErrorCode {
             $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+
         }
@@ -26,6 +28,18 @@ macro_rules! error_codes {
                 match self { $(ErrorCode::$variant => concat!($($doc,)+),)+ }
             }
         }
+
+        // By hand, as the derivation does not see that the names come from this macro.
+        impl utoipa::PartialSchema for ErrorCode {
+            fn schema() -> RefOr<Schema> {
+                let names = ErrorCode::ALL.iter().map(|code| code.as_str());
+                let about = "What went wrong, in one word that never changes once released.";
+                let codes = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+                codes.description(Some(about)).into()
+            }
+        }
+
+        impl utoipa::ToSchema for ErrorCode {}
     };
 }
 
