@@ -5,6 +5,7 @@ use crate::routes;
 use parlour_types::ErrorCode;
 use std::sync::LazyLock;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, HeaderBuilder, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
@@ -30,6 +31,7 @@ pub fn document() -> OpenApi {
     ErrorBody::schemas(&mut schemas);
     components.schemas.extend(schemas);
     components.schemas.insert("Error".into(), ErrorBody::schema());
+    components.schemas.values_mut().for_each(any_of_pages);
     let scheme = |format: &str, about: &str| {
         let mut http = Http::new(HttpAuthScheme::Bearer);
         http.bearer_format = Some(format.into());
@@ -45,6 +47,19 @@ pub fn document() -> OpenApi {
         operations(item).for_each(complete);
     }
     document
+}
+
+/// Of two kinds of page an empty one is both, so that "exactly one of them" would be wrong of it.
+fn any_of_pages(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::OneOf(one_of)) = schema else { return };
+    let page = |item: &RefOr<Schema>| matches!(item, RefOr::Ref(item) if item.ref_location.contains("/PageBody_"));
+    if one_of.items.iter().all(page) {
+        let mut any_of = AnyOfBuilder::new().description(one_of.description.take());
+        for item in one_of.items.drain(..) {
+            any_of = any_of.item(item);
+        }
+        *schema = RefOr::T(Schema::AnyOf(any_of.build()));
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

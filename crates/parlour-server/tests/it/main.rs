@@ -15,5 +15,6 @@ mod idempotency;
 mod import;
 mod limits;
 mod metrics;
+mod openapi;
 mod privacy;
 mod seed_page;
