@@ -4,6 +4,7 @@ mod bench;
 mod corpus;
 mod fuzz;
 mod process;
+mod schemathesis;
 mod screenshot;
 mod test;
 mod tools;
@@ -18,10 +19,16 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench --profile LOAD     shows where a server spends its time: thread, thread-cold, inbox, inbox-cold or send
   fuzz [--seconds N] [--only NAME]
                            runs the fuzz targets, 60 s each
+  schemathesis [--examples N]
+                           makes up requests from the OpenAPI document and holds every answer against it
   docs                     writes the generated files again: parlour.example.toml, docs/CONFIGURATION.md
   screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
   corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
   corpus check FILE        imports that corpus into a fresh server and reads every message back through the API";
+
+fn schemathesis(examples: u32) -> anyhow::Result<()> {
+    schemathesis::run_schemathesis(&process::release_binary()?, examples)
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +37,11 @@ fn main() -> ExitCode {
         ["test"] => test::test(),
         ["bench", arguments @ ..] => bench::bench(arguments),
         ["fuzz", arguments @ ..] => fuzz::fuzz(arguments),
+        ["schemathesis"] => schemathesis(schemathesis::EXAMPLES),
+        ["schemathesis", "--examples", examples] => match examples.parse() {
+            Ok(examples) => schemathesis(examples),
+            Err(_) => Err(anyhow::anyhow!("--examples takes a whole number")),
+        },
         ["docs"] => test::write_generated_files(),
         ["screenshot"] => screenshot::screenshot(),
         ["corpus", "convert", file] => corpus::convert(file),

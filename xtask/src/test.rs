@@ -2,6 +2,7 @@
 
 use crate::fuzz;
 use crate::process::{cargo, command, release_binary, root, run};
+use crate::schemathesis;
 use crate::screenshot::look_at_pages;
 use crate::tools::{NODE, NPM, ensure_tool};
 use anyhow::Result;
@@ -24,6 +25,7 @@ pub(crate) fn test() -> Result<()> {
         official_sdk(&release_binary()?)
     })?;
     step("the pages in a browser", || look_at_pages(&release_binary()?, None))?;
+    step("Schemathesis", || schemathesis::run_schemathesis(&release_binary()?, schemathesis::EXAMPLES))?;
     step("fuzzing", || fuzz::run_targets(fuzz::SECONDS, None))?;
     println!("\nEverything passed, in {} s.", started.elapsed().as_secs());
     Ok(())

@@ -21,6 +21,9 @@ pub(crate) const NPM: Tool = Tool { program: "npm", packages: &["npm"] };
 /// A profiler, for `cargo xtask bench --profile`.
 pub(crate) const PERF: Tool = Tool { program: "perf", packages: &["linux-perf"] };
 
+/// Python with what its environments are made of, for Schemathesis.
+pub(crate) const PYTHON: Tool = Tool { program: "python3", packages: &["python3", "python3-venv"] };
+
 /// A C++ compiler, for the fuzzer.
 pub(crate) const CXX: Tool = Tool { program: "c++", packages: &["g++"] };
 
@@ -29,14 +32,19 @@ pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", packages: &["chrom
 
 /// Makes sure that `tool` can be run.
 pub(crate) fn ensure_tool(tool: &Tool) -> Result<()> {
-    if runs(tool.program) {
-        return Ok(());
-    }
+    if runs(tool.program) { Ok(()) } else { install(tool) }
+}
+
+/// Installs `tool`'s packages.
+pub(crate) fn install(tool: &Tool) -> Result<()> {
     let packages = tool.packages.join(" ");
     if !runs("apt-get") {
-        bail!("{} is missing, and there is no apt-get to install it with: install {packages} yourself", tool.program);
+        bail!(
+            "{} is missing or not whole, and there is no apt-get to install it with: install {packages} yourself",
+            tool.program
+        );
     }
-    println!("{} is missing: installing {packages} from Debian's packages", tool.program);
+    println!("{} is missing or not whole: installing {packages} from Debian's packages", tool.program);
     let as_root = |arguments: &[&str]| {
         let mut command = if runs_as_root() {
             command("apt-get", arguments)
