@@ -73,8 +73,7 @@ fn build() -> Result<PathBuf> {
     let folder = target_folder().join("fuzz");
     let folder_text = folder.to_str().context("a path in UTF-8")?;
     // Naming the host as target keeps the flags away from build scripts, which are not fuzzed.
-    let arguments =
-        ["build", "--release", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--target", host];
+    let arguments = ["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--target", host];
     let mut build = cargo(&[&arguments[..], &["--target-dir", folder_text]].concat());
     build.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", FLAGS);
     run(&mut build)?;
