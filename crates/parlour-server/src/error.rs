@@ -18,7 +18,7 @@ pub struct ApiError {
     /// What only the log may know.
     internal: Option<String>,
     /// Where the caller stands with the limit that refused the request.
-    allowance: Option<Allowance>,
+    allowance: Option<Box<Allowance>>,
 }
 
 /// The body of every answer from 400 on. The official SDK reads `errors`; `detail` is the first message, as Django REST framework
@@ -133,7 +133,7 @@ impl ApiError {
     pub fn too_often(allowance: Allowance) -> Self {
         let message = "You do this too often. Try again in a while.";
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::Throttled, message);
-        Self { allowance: Some(allowance), ..error }
+        Self { allowance: Some(Box::new(allowance)), ..error }
     }
 
     /// Nothing here that the caller may see.
