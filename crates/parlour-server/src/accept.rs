@@ -5,8 +5,8 @@ use crate::app::App;
 use crate::links::Peer;
 use crate::metrics::Metrics;
 use crate::middleware::{self, Routes};
-use crate::{rest_of_body, routes};
-use http::{HeaderValue, Request, StatusCode, header};
+use crate::{gather, rest_of_body, routes};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -30,7 +30,7 @@ const MAX_HEADERS: usize = 100;
 /// Serves until `shutdown` resolves, then lets accepted requests end within the configured grace.
 pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let server = &app.config.server;
-    let routes = middleware::routes(routes::router(app.clone()), &server.cors_origins);
+    let routes = Arc::new(Routes::new(routes::router(app.clone()), &server.cors_origins));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(server.header_timeout.get())
@@ -81,17 +81,18 @@ fn serve_connection(
     graceful: &GracefulShutdown,
     (stream, peer, place): (TcpStream, SocketAddr, OwnedSemaphorePermit),
     app: &App,
-    routes: &Routes,
+    routes: &Arc<Routes>,
 ) {
     let write_timeout = app.config.server.request_timeout.get();
     let open = app.metrics.as_ref().map(Metrics::connection);
-    let (app, routes) = (app.clone(), routes.clone());
+    let (app, routes) = (app.clone(), Arc::clone(routes));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (app, routes) = (app.clone(), routes.clone());
+        let (app, routes) = (app.clone(), Arc::clone(&routes));
         async move {
+            let is_head = request.method() == Method::HEAD;
             let (mut request, rest) = rest_of_body::lend(request);
             request.extensions_mut().insert(Peer(peer));
-            let mut response = middleware::answer(&app, routes, request).await;
+            let mut response = middleware::answer(&app, &routes, request).await;
             // A body that was too slow for its handler gets no further patience.
             let slow = response.status() == StatusCode::REQUEST_TIMEOUT;
             if let Some(rest) = rest
@@ -99,7 +100,7 @@ fn serve_connection(
             {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(gather::body(response, is_head))
         }
     });
     // A client that takes none of its answer for so long is gone, or means no good.

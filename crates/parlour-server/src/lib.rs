@@ -10,6 +10,7 @@ pub mod error;
 mod extract;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gather;
 mod import_format;
 mod json_row;
 mod links;

@@ -51,13 +51,33 @@ fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_secs(3600))
 }
 
-/// The routes, behind what concerns all of them. Around the router, not in it: there every layer would cost each request two
-/// allocations.
-pub type Routes = Cors<Router>;
+/// The routes. What concerns all of them stands around the router, not in it: there every layer would cost each request two allocations.
+pub struct Routes {
+    /// For callers that are no pages of other origins.
+    plain: Router,
+    /// For those that may be.
+    cross_origin: Cors<Router>,
+}
 
-/// Puts the routes together.
-pub fn routes(router: Router, cors_origins: &[String]) -> Routes {
-    cors(cors_origins).layer(router.route_layer(tower::layer::layer_fn(NoteRoute)))
+impl Routes {
+    /// Puts the routes together.
+    pub fn new(router: Router, cors_origins: &[String]) -> Self {
+        let plain = router.route_layer(tower::layer::layer_fn(NoteRoute));
+        let cross_origin = cors(cors_origins).layer(plain.clone());
+        Self { plain, cross_origin }
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response {
+        let cross_origin = request.method() == Method::OPTIONS || request.headers().contains_key(header::ORIGIN);
+        let answered = if cross_origin {
+            self.cross_origin.clone().oneshot(request).await
+        } else {
+            // A router is always ready.
+            self.plain.clone().call(request).await
+        };
+        let Ok(response) = answered;
+        response
+    }
 }
 
 /// Notes in every answer which route it came from.
@@ -106,18 +126,17 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Noting<F> {
 }
 
 /// Answers one request.
-pub async fn answer(app: &App, routes: Routes, mut request: Request<Body>) -> Response {
+pub async fn answer(app: &App, routes: &Routes, mut request: Request<Body>) -> Response {
     let started = Instant::now();
     let id = next_request_id();
     normalize(&mut request, app.public_url.path_prefix());
     let method = request.method().clone();
     let limit = app.config.server.request_timeout.get();
     // A body that is slow on purpose is answered by its reader within the same limit; a second one leaves room for that.
-    let answer = AssertUnwindSafe(routes.oneshot(request)).catch_unwind();
+    let answer = AssertUnwindSafe(routes.answer(request)).catch_unwind();
     let outcome = tokio::time::timeout(limit + Duration::from_secs(1), answer).await;
     let mut response = match outcome {
-        Ok(Ok(Ok(response))) => response,
-        Ok(Ok(Err(never))) => match never {},
+        Ok(Ok(response)) => response,
         Ok(Err(_)) => ApiError::fault("a handler panicked").into_response(),
         Err(_) => {
             let mut error = ApiError::unavailable("the answer took too long");
@@ -139,6 +158,9 @@ pub async fn answer(app: &App, routes: Routes, mut request: Request<Body>) -> Re
 fn normalize(request: &mut Request<Body>, prefix: &str) {
     let path = request.uri().path();
     let path = path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    if path.len() == request.uri().path().len() && path.ends_with('/') && !path.contains("//") {
+        return;
+    }
     let mut clean = String::with_capacity(path.len() + 1);
     for character in path.chars() {
         if character != '/' || !clean.ends_with('/') {
@@ -169,7 +191,7 @@ fn finish(response: &mut Response, id: &HeaderValue) {
     headers.insert(&REQUEST_ID, id.clone());
     // What one member may see must never come out of a cache to another.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
-    headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+    headers.append(header::VARY, HeaderValue::from_static("Origin, Authorization"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 

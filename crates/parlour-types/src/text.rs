@@ -48,6 +48,9 @@ pub fn headline_end(text: &str) -> Option<usize> {
     if text.len() <= HEADLINE_CHARS {
         return None;
     }
+    if text.as_bytes()[..HEADLINE_CHARS].is_ascii() {
+        return Some(HEADLINE_CHARS - 1);
+    }
     let mut characters = text.char_indices().skip(HEADLINE_CHARS - 1);
     let (end, _) = characters.next()?;
     characters.next().map(|_| end)
@@ -85,33 +88,53 @@ pub(crate) fn push_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     out.reserve(bytes.len() + 16);
     let mut from = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        if PLAIN[usize::from(*byte)] {
+    for (number, chunk) in bytes.chunks(CHUNK).enumerate() {
+        // Most text needs nothing: a whole chunk is looked at together.
+        if chunk.first_chunk().is_some_and(is_plain) {
             continue;
         }
-        out.extend_from_slice(&bytes[from..at]);
-        from = at + 1;
-        match byte {
-            b'&' => out.extend_from_slice(b"&amp;"),
-            b'<' => out.extend_from_slice(b"&lt;"),
-            b'>' => out.extend_from_slice(b"&gt;"),
-            b'"' => out.extend_from_slice(b"&quot;"),
-            b'\'' => out.extend_from_slice(b"&#39;"),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            control => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                let digits = [HEX[usize::from(control >> 4)], HEX[usize::from(control & 15)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
+        for (at, byte) in chunk.iter().enumerate().map(|(at, byte)| (number * CHUNK + at, *byte)) {
+            if PLAIN[usize::from(byte)] {
+                continue;
             }
+            out.extend_from_slice(&bytes[from..at]);
+            from = at + 1;
+            push_special(out, byte);
         }
     }
     out.extend_from_slice(&bytes[from..]);
+}
+
+/// Writes a byte that does not stand for itself.
+fn push_special(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'&' => out.extend_from_slice(b"&amp;"),
+        b'<' => out.extend_from_slice(b"&lt;"),
+        b'>' => out.extend_from_slice(b"&gt;"),
+        b'"' => out.extend_from_slice(b"&quot;"),
+        b'\'' => out.extend_from_slice(b"&#39;"),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0x08 => out.extend_from_slice(b"\\b"),
+        0x0c => out.extend_from_slice(b"\\f"),
+        control => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            let digits = [HEX[usize::from(control >> 4)], HEX[usize::from(control & 15)]];
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&digits);
+        }
+    }
+}
+
+/// Bytes that are looked at together.
+const CHUNK: usize = 16;
+
+/// Whether all bytes stand for themselves; without a branch, so that the processor compares them side by side.
+fn is_plain(chunk: &[u8; CHUNK]) -> bool {
+    let special = |byte: u8| (byte < 0x20) | (byte == b'\\') | needs_escape(byte);
+    !chunk.iter().fold(false, |found, byte| found | special(*byte))
 }
 
 /// Bytes that stand for themselves in a JSON string of escaped HTML.
@@ -126,7 +149,7 @@ static PLAIN: [bool; 256] = {
 };
 
 const fn needs_escape(byte: u8) -> bool {
-    matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'')
+    (byte == b'&') | (byte == b'<') | (byte == b'>') | (byte == b'"') | (byte == b'\'')
 }
 
 /// A text that becomes [`escape_html`] of itself when it is serialized.

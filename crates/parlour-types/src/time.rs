@@ -39,11 +39,6 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
-    /// Writes what this serializes to, without the quotes.
-    pub(crate) fn push_to(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(Text::of(self).as_str().as_bytes());
-    }
-
     /// Parses ISO 8601 with an offset or `Z`; digits beyond the microsecond are cut.
     ///
     /// # Errors
@@ -55,7 +50,47 @@ impl Timestamp {
     }
 }
 
-/// Room for the longest text of a timestamp, on the stack: two of them stand in every message of a page.
+const MICROS_OF_A_DAY: i64 = 86_400_000_000;
+
+/// Bytes of a date with the `T` behind it, in the years 0 to 9999.
+const DATE_BYTES: usize = 11;
+
+/// Writes one time after another, as [`Timestamp`] serializes but without the quotes: the messages of a page are mostly of few days, so the
+/// date is worked out when it changes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct TimeWriter {
+    day: Option<i64>,
+    date: [u8; DATE_BYTES],
+}
+
+impl TimeWriter {
+    pub(crate) fn push(&mut self, at: Timestamp, out: &mut Vec<u8>) {
+        let day = at.0.div_euclid(MICROS_OF_A_DAY);
+        if self.day != Some(day) {
+            let text = Text::of(at);
+            match text.as_str().as_bytes().first_chunk::<DATE_BYTES>() {
+                Some(date) if date[DATE_BYTES - 1] == b'T' => (self.day, self.date) = (Some(day), *date),
+                _ => return out.extend_from_slice(text.as_str().as_bytes()),
+            }
+        }
+        let mut rest = at.0.rem_euclid(MICROS_OF_A_DAY);
+        let mut text = *b"00:00:00.000000+00:00";
+        for place in [14, 13, 12, 11, 10, 9] {
+            text[place] += (rest % 10) as u8;
+            rest /= 10;
+        }
+        for (place, of) in [(6, 60), (3, 60), (0, 24)] {
+            let part = rest % of;
+            rest /= of;
+            text[place] += (part / 10) as u8;
+            text[place + 1] += (part % 10) as u8;
+        }
+        out.extend_from_slice(&self.date);
+        out.extend_from_slice(&text);
+    }
+}
+
+/// Room for the longest text of a timestamp, on the stack.
 struct Text {
     bytes: [u8; 48],
     length: usize,
@@ -113,5 +148,24 @@ mod tests {
             "2026-01-02T09:11:12.000000+00:00"
         );
         assert!(Timestamp::parse("yesterday").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn times_written_one_after_another_are_those_written_one_by_one(
+            times in proptest::collection::vec(proptest::prop_oneof![
+                -100_000_000_000_000_000_i64..400_000_000_000_000_000,
+                1_790_000_000_000_000_i64..1_790_200_000_000_000,
+                proptest::num::i64::ANY,
+            ], 1..20),
+        ) {
+            let mut writer = TimeWriter::default();
+            for micros in times {
+                let at = Timestamp::from_micros(micros);
+                let mut written = Vec::new();
+                writer.push(at, &mut written);
+                proptest::prop_assert_eq!(String::from_utf8(written).unwrap(), at.to_string());
+            }
+        }
     }
 }

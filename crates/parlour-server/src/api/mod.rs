@@ -8,6 +8,7 @@ pub mod pm;
 pub mod user;
 
 use crate::error::{ApiError, Result};
+use crate::gather::Gathered;
 use crate::links::Links;
 use axum::response::{IntoResponse as _, Response};
 use http::header;
@@ -42,16 +43,12 @@ impl<T: Serialize> PageBody<T> {
 }
 
 /// A page of messages or conversations as an answer: a [`PageBody`] whose rows are ready.
-fn rows_answer(page: &RowsPage, links: Links) -> Result<Response> {
-    let person = |person: usize| &page.people[person].json;
-    let mut body = Vec::with_capacity(512 + page.rows.written_bytes(person));
+fn rows_answer(page: RowsPage, links: Links) -> Result<Response> {
     let empty: PageBody<()> = PageBody::new(page.count, links, Vec::new());
-    serde_json::to_writer(&mut body, &empty).map_err(ApiError::fault)?;
+    let around = serde_json::to_vec(&empty).map_err(ApiError::fault)?;
     // The rows go between the brackets of the empty list at the end.
-    body.truncate(body.len() - 2);
-    page.rows.write(person, &mut body);
-    body.extend_from_slice(b"]}");
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    let (before, after) = around.split_at(around.len() - 2);
+    Ok(Gathered::new(page, before, after).into_response())
 }
 
 impl<T> PageBody<T> {

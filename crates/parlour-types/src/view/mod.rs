@@ -6,7 +6,7 @@ mod snippet;
 mod user;
 
 pub use message::{Message, ThreadStatus};
-pub use rows::{MessagePage, Rows};
+pub use rows::{MessagePage, Piece, Rows};
 pub use snippet::Snippet;
 pub use user::{ConnectionStatus, Me, Permission, User, UserWithAccess};
 

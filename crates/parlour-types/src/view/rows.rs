@@ -4,9 +4,10 @@
 //! into the gaps of each answer. The rows are written by hand, as they are most of what a server does; that they are byte for byte what
 //! [`Message`](super::Message) and [`Snippet`](super::Snippet) serialize to is held by a test.
 
-use super::{ThreadStatus, UserJson};
+use super::ThreadStatus;
 use crate::model::{InboxRef, MessageRef, MessageStatus};
 use crate::text::{headline_end, push_escaped};
+use crate::time::TimeWriter;
 use crate::{ThreadId, Timestamp, UserId};
 
 /// Bytes of a row without its members, about.
@@ -29,6 +30,15 @@ pub struct MessagePage<'a> {
     pub hidden_text: &'a str,
 }
 
+/// A part of the rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// What [`Rows::json`] answers for these two places.
+    Json(u32, u32),
+    /// The rendering of this one of [`Rows::people`].
+    Person(u32),
+}
+
 /// Rows of a list, ready but for the members in them.
 #[derive(Clone, Default)]
 pub struct Rows {
@@ -38,6 +48,7 @@ pub struct Rows {
     people: Vec<UserId>,
     /// Where in `json` which of `people` belongs, in order.
     gaps: Vec<(u32, u32)>,
+    times: TimeWriter,
 }
 
 impl Rows {
@@ -48,10 +59,11 @@ impl Rows {
             json: Vec::with_capacity(rows * ROW_BYTES),
             people: Vec::with_capacity(2),
             gaps: Vec::with_capacity(2 * rows),
+            times: TimeWriter::default(),
         }
     }
 
-    /// Who stands in the rows: what [`Rows::write`] wants the renderings of, in this order.
+    /// Who stands in the rows: those whose renderings complete the rows, in this order.
     #[must_use]
     pub fn people(&self) -> &[UserId] {
         &self.people
@@ -117,23 +129,22 @@ impl Rows {
         self.raw(b"}");
     }
 
-    /// Writes the rows with everybody in place; `people` are the renderings of [`Rows::people`], in that order.
-    pub fn write<'p>(&self, people: impl Fn(usize) -> &'p UserJson, out: &mut Vec<u8>) {
+    /// What the rows consist of, in order. People stand in pairs: between two pairs there is a piece of JSON, and between the two of a
+    /// pair another one.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> {
         let mut from = 0;
-        for (at, person) in &self.gaps {
-            let at = *at as usize;
-            out.extend_from_slice(&self.json[from..at]);
-            out.extend_from_slice(people(*person as usize).as_str().as_bytes());
-            from = at;
-        }
-        out.extend_from_slice(&self.json[from..]);
+        let inner = self.gaps.iter().flat_map(move |(at, person)| {
+            let json = Piece::Json(std::mem::replace(&mut from, *at), *at);
+            [json, Piece::Person(*person)]
+        });
+        let end = self.json.len() as u32;
+        inner.chain(std::iter::once(Piece::Json(self.gaps.last().map_or(0, |(at, _)| *at), end)))
     }
 
-    /// How many bytes [`Rows::write`] writes.
+    /// The JSON of a [`Piece::Json`].
     #[must_use]
-    pub fn written_bytes<'p>(&self, people: impl Fn(usize) -> &'p UserJson) -> usize {
-        let people: usize = self.gaps.iter().map(|(_, person)| people(*person as usize).size_bytes()).sum();
-        self.json.len() + people
+    pub fn json(&self, from: u32, to: u32) -> &[u8] {
+        &self.json[from as usize..to as usize]
     }
 
     fn begin(&mut self) {
@@ -153,7 +164,7 @@ impl Rows {
 
     fn time(&mut self, at: Timestamp) {
         self.json.push(b'"');
-        at.push_to(&mut self.json);
+        self.times.push(at, &mut self.json);
         self.json.push(b'"');
     }
 
@@ -212,12 +223,23 @@ mod tests {
     use super::*;
     use crate::MessageId;
     use crate::model::{Message as StoredMessage, User};
-    use crate::view::{self, Message, Snippet};
+    use crate::view::{self, Message, Snippet, UserJson};
     use proptest::prelude::*;
 
     fn user(id: i64) -> UserJson {
         let user = User::new(UserId::new(id).unwrap(), format!("member{id}"), Timestamp::from_micros(id));
         UserJson::render(&view::User::from(&user))
+    }
+
+    fn written(rows: &Rows, person: impl Fn(UserId) -> UserJson) -> String {
+        let mut written = Vec::new();
+        for piece in rows.pieces() {
+            match piece {
+                Piece::Json(from, to) => written.extend_from_slice(rows.json(from, to)),
+                Piece::Person(at) => written.extend_from_slice(person(rows.people()[at as usize]).as_str().as_bytes()),
+            }
+        }
+        String::from_utf8(written).unwrap()
     }
 
     fn any_text() -> impl Strategy<Value = String> {
@@ -277,11 +299,7 @@ mod tests {
                 let view = Message::for_participant(&message, people, page.last_message_at, thread_status, page.hidden_text);
                 expected.push(serde_json::to_string(&view).unwrap());
             }
-            let mut written = Vec::new();
-            let people: Vec<&UserJson> = rows.people().iter().map(|id| json(*id)).collect();
-            rows.write(|person| people[person], &mut written);
-            prop_assert_eq!(rows.written_bytes(|person| people[person]), written.len());
-            prop_assert_eq!(String::from_utf8(written).unwrap(), expected.join(","));
+            prop_assert_eq!(written(&rows, |id| json(id).clone()), expected.join(","));
         }
 
         #[test]
@@ -308,10 +326,7 @@ mod tests {
                 let view = Snippet::for_member(&entry, json(entry.creator_id), json(entry.other_id), "gone");
                 expected.push(serde_json::to_string(&view).unwrap());
             }
-            let mut written = Vec::new();
-            let people: Vec<&UserJson> = rows.people().iter().map(|id| json(*id)).collect();
-            rows.write(|person| people[person], &mut written);
-            prop_assert_eq!(String::from_utf8(written).unwrap(), expected.join(","));
+            prop_assert_eq!(written(&rows, |id| json(id).clone()), expected.join(","));
         }
     }
 }

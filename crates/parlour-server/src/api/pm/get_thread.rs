@@ -81,7 +81,7 @@ pub async fn get_thread(
     };
     let page = threads::get_thread(&app.core, caller, thread, range, window).await?;
     let more = window.offset.saturating_add(window.limit) < page.count;
-    rows_answer(&page, url.links(&kept(thread, range), window, more, None))
+    rows_answer(page, url.links(&kept(thread, range), window, more, None))
 }
 
 /// The parameters that the links to other pages keep.

@@ -30,5 +30,5 @@ pub(super) async fn list_snippets(
     let skip = if below.is_some() { 0 } else { window.offset };
     let page = threads::list_snippets(&app.core, caller, below, skip, window.limit).await?;
     let cursor = page.next.map(|next| format!("{}.{}", next.last_message_at.as_micros(), next.thread_id));
-    rows_answer(&page, url.links(&[], window, cursor.is_some(), cursor))
+    rows_answer(page, url.links(&[], window, cursor.is_some(), cursor))
 }
