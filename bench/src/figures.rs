@@ -158,13 +158,7 @@ impl Bench<'_> {
     }
 
     /// Loads one server and notes answers a second and processor time an answer.
-    fn load(
-        &mut self,
-        name: &'static str,
-        cpu: &'static str,
-        on: On,
-        next: impl FnMut() -> Vec<u8> + 'static,
-    ) -> Result<()> {
+    fn load(&mut self, name: &'static str, cpu: &'static str, on: On, next: impl FnMut() -> Vec<u8>) -> Result<()> {
         if !self.wanted(name) {
             return Ok(());
         }
@@ -183,6 +177,11 @@ impl Bench<'_> {
         let per_answer = (server.cpu_seconds()? - before) / measured.answers as f64 * 1e6;
         self.samples.add(name, measured.per_second());
         self.samples.add(cpu, per_answer);
+        if matches!(on, On::ThreadFloor | On::InboxFloor) {
+            // Less than all of it would mean that the load was the limit, and the floor no floor.
+            let busy = per_answer * measured.per_second() / 1e4;
+            eprintln!("{name}: {:.0}/s, its processor busy for {busy:.0} % of the time", measured.per_second());
+        }
         Ok(())
     }
 

@@ -1,11 +1,21 @@
 //! The load: keep-alive connections that ask one question after another, on the calling thread.
+//!
+//! The thread never sleeps. A server that has to wake its client pays for that, on a virtual machine as much as for many an answer, and
+//! pays the more often the slower it is; over a real network it would not. And whatever the load does between two answers is kept short,
+//! so that the floor shows what the server can do and not what the load can.
 
 use anyhow::{Context as _, Result, ensure};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::task::{JoinSet, LocalSet};
+
+/// Room for the largest answer at first.
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a load measured.
 pub(crate) struct Measured {
@@ -33,35 +43,40 @@ pub(crate) fn run(
     connections: usize,
     time: Duration,
     status: u16,
-    next: impl FnMut() -> Vec<u8> + 'static,
+    mut next: impl FnMut() -> Vec<u8>,
 ) -> Result<Measured> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut poll = Poll::new()?;
+    let mut clients = Vec::with_capacity(connections);
+    for number in 0..connections {
+        let mut client = Client::connect(address)?;
+        poll.registry().register(&mut client.stream, Token(number), Interest::READABLE)?;
+        clients.push(client);
+    }
+    let mut events = Events::with_capacity(connections);
+    let mut latencies = Vec::new();
     let started = Instant::now();
     let end = started + time;
-    let next = std::rc::Rc::new(std::cell::RefCell::new(next));
-    let latencies = LocalSet::new().block_on(&runtime, async move {
-        let mut clients = JoinSet::new();
-        for _ in 0..connections {
-            let next = std::rc::Rc::clone(&next);
-            clients.spawn_local(async move {
-                let mut client = Client::connect(address).await?;
-                let mut latencies = Vec::new();
-                while Instant::now() < end {
-                    let request = (next.borrow_mut())();
-                    let asked = Instant::now();
-                    client.ask(&request, status).await?;
-                    latencies.push(asked.elapsed());
-                }
-                anyhow::Ok(latencies)
-            });
+    for client in &mut clients {
+        client.ask(next())?;
+    }
+    let mut open = connections;
+    while open > 0 {
+        poll.poll(&mut events, Some(Duration::ZERO))?;
+        for event in &events {
+            let client = &mut clients[event.token().0];
+            if !client.answered(status)? {
+                continue;
+            }
+            let now = Instant::now();
+            latencies.push(now - client.asked);
+            if now < end {
+                client.ask(next())?;
+            } else {
+                open -= 1;
+            }
         }
-        let mut all = Vec::new();
-        while let Some(latencies) = clients.join_next().await {
-            all.extend(latencies??);
-        }
-        anyhow::Ok(all)
-    })?;
-    let mut latencies = latencies;
+        ensure!(started.elapsed() < time + PATIENCE, "{open} answers did not come");
+    }
     latencies.sort_unstable();
     Ok(Measured { answers: latencies.len(), seconds: started.elapsed().as_secs_f64(), latencies })
 }
@@ -70,47 +85,92 @@ pub(crate) fn run(
 struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Bytes of the answer that have come.
+    filled: usize,
+    /// Bytes that the answer has, once its head has come.
+    length: Option<usize>,
+    asked: Instant,
 }
 
 impl Client {
-    async fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    fn connect(address: SocketAddr) -> Result<Self> {
+        // The connection is made before anything is measured.
+        let stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(128 * 1024) })
+        stream.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(stream);
+        Ok(Self { stream, buffer: vec![0; BUFFER_BYTES], filled: 0, length: None, asked: Instant::now() })
     }
 
-    async fn ask(&mut self, request: &[u8], status: u16) -> Result<()> {
-        self.stream.write_all(request).await?;
-        self.buffer.clear();
-        let (head, length) = loop {
-            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed a connection");
-            if let Some(head) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-                break (head, content_length(&self.buffer[..head])?);
+    fn ask(&mut self, request: Vec<u8>) -> Result<()> {
+        (self.filled, self.length, self.asked) = (0, None, Instant::now());
+        let mut rest = &request[..];
+        while !rest.is_empty() {
+            match self.stream.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
             }
-        };
-        while self.buffer.len() < head + 4 + length {
-            ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server broke off an answer");
         }
+        Ok(())
+    }
+
+    /// Reads what has come, and says whether that completes the answer.
+    fn answered(&mut self, status: u16) -> Result<bool> {
+        loop {
+            if self.filled == self.buffer.len() {
+                self.buffer.resize(2 * self.filled, 0);
+            }
+            match self.stream.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => anyhow::bail!("the server closed a connection"),
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+            let length = match self.length {
+                Some(length) => length,
+                None => match self.head()? {
+                    Some((head, body)) => {
+                        self.check(status, head)?;
+                        *self.length.insert(head + body)
+                    }
+                    None => continue,
+                },
+            };
+            if self.filled >= length {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Bytes of the head and of the body, once the head has come.
+    fn head(&self) -> Result<Option<(usize, usize)>> {
+        let come = &self.buffer[..self.filled];
+        let Some(end) = come.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+        let head = std::str::from_utf8(&come[..end])?;
+        let value =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).context("an answer with a length")?;
+        Ok(Some((end + 4, value.parse()?)))
+    }
+
+    fn check(&self, status: u16, head: usize) -> Result<()> {
         let found = std::str::from_utf8(&self.buffer[9..12])?.parse::<u16>()?;
-        ensure!(found == status, "the server answered {found}: {}", String::from_utf8_lossy(&self.buffer[head..]));
+        let said = || String::from_utf8_lossy(&self.buffer[head..self.filled]).into_owned();
+        ensure!(found == status, "the server answered {found}: {}", said());
         Ok(())
     }
 }
 
-fn content_length(head: &[u8]) -> Result<usize> {
-    let head = std::str::from_utf8(head)?;
-    let value =
-        head.lines().find_map(|line| line.strip_prefix("content-length: ")).context("an answer with a length")?;
-    Ok(value.parse()?)
-}
-
 /// Asks once and answers the body.
 pub(crate) fn body(address: SocketAddr, request: &[u8]) -> Result<Vec<u8>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut client = Client::connect(address).await?;
-        client.ask(request, 200).await?;
-        let head = client.buffer.windows(4).position(|window| window == b"\r\n\r\n").context("a head")?;
-        Ok(client.buffer.split_off(head + 4))
-    })
+    let mut client = Client::connect(address)?;
+    client.ask(request.to_vec())?;
+    let started = Instant::now();
+    while !client.answered(200)? {
+        ensure!(started.elapsed() < PATIENCE, "the answer did not come");
+        std::thread::yield_now();
+    }
+    let (head, _) = client.head()?.context("a head")?;
+    client.buffer.truncate(client.filled);
+    Ok(client.buffer.split_off(head))
 }
