@@ -138,6 +138,15 @@ fn set_schema_version(path: &Path, version: u32) {
 }
 
 #[test]
+fn operators_are_told_what_every_error_code_means() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/OPERATIONS.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    for code in parlour_types::ErrorCode::ALL {
+        assert!(document.contains(&format!("`{}`", code.as_str())), "{}", code.as_str());
+    }
+}
+
+#[test]
 fn the_configuration_is_printed_checked_and_explained() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
