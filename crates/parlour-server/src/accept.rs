@@ -27,6 +27,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Headers of one request at the most.
 const MAX_HEADERS: usize = 100;
 
+/// How long a stop waits for requests that were written before it and not yet read. Each answer ends its connection meanwhile, so only
+/// idle ones are still open afterwards, and closing these drops nothing.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
 /// Serves until `shutdown` resolves, then lets accepted requests end within the configured grace.
 pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let server = &app.config.server;
@@ -49,8 +53,13 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
         }
     }
     app.draining.store(true, Ordering::Release);
-    drop(listener);
+    for (stream, peer, place) in waiting(listener, &connections) {
+        serve_connection(&http, &graceful, (stream, peer, place), &app, &routes);
+    }
     let grace = server.shutdown_grace.get();
+    // A place for everybody is free when the last connection has gone.
+    let everybody = u32::try_from(server.max_connections).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(LAST_REQUESTS.min(grace), connections.acquire_many(everybody)).await;
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(grace_seconds = grace.as_secs(), "connections were still open at the end of the grace period");
     }
@@ -76,6 +85,21 @@ async fn accept(
     }
 }
 
+/// Closes the port and answers the connections that the system had already taken for it: their clients know of no refusal.
+fn waiting(
+    listener: TcpListener,
+    connections: &Arc<Semaphore>,
+) -> impl Iterator<Item = (TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    // The listener does not block: it answers an error when nobody waits any more.
+    let listener = listener.into_std();
+    std::iter::from_fn(move || {
+        let place = Arc::clone(connections).try_acquire_owned().ok()?;
+        let (stream, peer) = listener.as_ref().ok()?.accept().ok()?;
+        stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer, place))
+    })
+}
+
 fn serve_connection(
     http: &http1::Builder,
     graceful: &GracefulShutdown,
@@ -95,9 +119,11 @@ fn serve_connection(
             let mut response = middleware::answer(&app, &routes, request).await;
             // A body that was too slow for its handler gets no further patience.
             let slow = response.status() == StatusCode::REQUEST_TIMEOUT;
-            if let Some(rest) = rest
-                && (slow || !rest.read_to_end().await)
-            {
+            let unread = match rest {
+                Some(rest) => slow || !rest.read_to_end().await,
+                None => false,
+            };
+            if unread || app.draining.load(Ordering::Acquire) {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(gather::body(response, is_head))
