@@ -89,6 +89,7 @@ impl Store {
         for step in migrate::run(&mut connection)? {
             tracing::info!(step, "migrated the database");
         }
+        sync_folder(path)?;
         let freshness = Arc::new(Freshness::watch(path));
         let observed = Arc::<Observed>::default();
         let inner = Inner {
@@ -271,6 +272,13 @@ fn wait_for_the_lock(waited: i32) -> bool {
     const STEP: Duration = Duration::from_millis(1);
     std::thread::sleep(STEP);
     STEP * u32::try_from(waited).unwrap_or(0) < BUSY_TIMEOUT
+}
+
+/// Brings the names of the database and its log to disk. SQLite does that for a new log too, but takes a failure of it for success.
+fn sync_folder(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| StoreError::File { path: folder.to_owned(), source })
 }
 
 /// Creates the file with nobody's eyes on it but the owner's; SQLite gives its companions the same mode.
