@@ -8,6 +8,7 @@ mod schemathesis;
 mod screenshot;
 mod test;
 mod tools;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                            runs the fuzz targets, 60 s each
   schemathesis [--examples N]
                            makes up requests from the OpenAPI document and holds every answer against it
+  torture [--small] [--only NAME] [--cuts N] [--json] [--allow-missing]
+                           kills the server, cuts its power, fills its disk, floods it, and counts what is lost; --small needs no root
   docs                     writes the generated files again: parlour.example.toml, docs/CONFIGURATION.md
   screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
   corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
             Ok(examples) => schemathesis(examples),
             Err(_) => Err(anyhow::anyhow!("--examples takes a whole number")),
         },
+        ["torture", arguments @ ..] => torture::torture(arguments),
         ["docs"] => test::write_generated_files(),
         ["screenshot"] => screenshot::screenshot(),
         ["corpus", "convert", file] => corpus::convert(file),

@@ -5,6 +5,7 @@ use crate::process::{cargo, command, release_binary, root, run};
 use crate::schemathesis;
 use crate::screenshot::look_at_pages;
 use crate::tools::{NODE, NPM, ensure_tool};
+use crate::torture::torture;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
@@ -24,6 +25,7 @@ pub(crate) fn test() -> Result<()> {
         ensure_tool(&NPM)?;
         official_sdk(&release_binary()?)
     })?;
+    step("nothing is lost", || torture(&["--small"]))?;
     step("the pages in a browser", || look_at_pages(&release_binary()?, None))?;
     step("Schemathesis", || schemathesis::run_schemathesis(&release_binary()?, schemathesis::EXAMPLES))?;
     step("fuzzing", || fuzz::run_targets(fuzz::SECONDS, None))?;

@@ -30,6 +30,18 @@ pub(crate) const CXX: Tool = Tool { program: "c++", packages: &["g++"] };
 /// A browser, for screenshots.
 pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", packages: &["chromium", "fonts-dejavu-core"] };
 
+/// A tracer that lets system calls fail, for the torture tests.
+pub(crate) const STRACE: Tool = Tool { program: "strace", packages: &["strace"] };
+
+/// File systems on loop devices, for the torture tests.
+pub(crate) const MOUNT: Tool = Tool { program: "mount", packages: &["mount"] };
+
+/// Makes ext4.
+pub(crate) const E2FSPROGS: Tool = Tool { program: "mkfs.ext4", packages: &["e2fsprogs"] };
+
+/// Makes XFS, and cuts a file system off from its device.
+pub(crate) const XFSPROGS: Tool = Tool { program: "mkfs.xfs", packages: &["xfsprogs"] };
+
 /// Makes sure that `tool` can be run.
 pub(crate) fn ensure_tool(tool: &Tool) -> Result<()> {
     if runs(tool.program) { Ok(()) } else { install(tool) }
@@ -57,12 +69,12 @@ pub(crate) fn install(tool: &Tool) -> Result<()> {
     as_root(&[&["install", "-y", "-q", "--no-install-recommends"], tool.packages].concat())
 }
 
+/// Both, since programs that make file systems know only the short one.
 fn runs(program: &str) -> bool {
-    command(program, &["--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    ["--version", "-V"].iter().any(|flag| {
+        let status = command(program, &[flag]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    })
 }
 
 fn runs_as_root() -> bool {

@@ -1,0 +1,105 @@
+//! The file system turns read-only under the server, or was so from the beginning.
+
+use crate::community::Community;
+use crate::fault::demand_refusal;
+use crate::mount::{self, FileSystem, Mount};
+use crate::report::{Context, Report, copy_folder};
+use crate::senders::Senders;
+use crate::server::{Server, Start};
+use anyhow::Result;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Members who send.
+const SENDERS: usize = 8;
+
+pub(crate) fn run(context: &Context) -> Result<Report> {
+    let mut report = Report::default();
+    let template = context.start()?;
+    let community = Community::create(&context.parlour, &template.data_dir, SENDERS)?;
+    let mut acknowledged = 0;
+    let rounds = context.pick(2, 10);
+    if context.is_small() {
+        for first in [1, 120] {
+            let start = template.on(&context.folder.join(format!("from-{first}")));
+            let inject = format!("inject=pwrite64:error=EROFS:when={first}+");
+            let strace =
+                ["strace", "-D", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", &inject];
+            let log = start.data_dir.join("parlour.db-wal").display().to_string();
+            let under = start.under(&[&strace[..], &["-P", &log]].concat());
+            copy_folder(&template.data_dir, &start.data_dir)?;
+            acknowledged += turn(context, &start, under.ready()?, &community, || Ok(()), Ok, &mut report)?;
+        }
+        if !rustix::process::geteuid().is_root() {
+            let folder = context.folder.join("locked");
+            copy_folder(&template.data_dir, &folder)?;
+            let lock = |mode| std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode));
+            lock(0o500)?;
+            refuses_to_start(&template, &folder, &mut report)?;
+            lock(0o700)?;
+        }
+    } else if let Some(reason) = mount::unavailable() {
+        return Ok(Report::not_run(reason));
+    } else {
+        for round in 0..rounds {
+            let mount = Mount::new(FileSystem::Ext4, &context.folder, 64)?;
+            let start = template.on(&mount.folder.join(format!("data-{round}")));
+            copy_folder(&template.data_dir, &start.data_dir)?;
+            let again = |()| mount.unmount().and_then(|()| mount.mount("rw"));
+            let server = start.ready()?;
+            acknowledged += turn(context, &start, server, &community, || mount.turn_read_only(), again, &mut report)?;
+            mount.unmount()?;
+            mount.mount("ro")?;
+            refuses_to_start(&template, &start.data_dir, &mut report)?;
+            refuses_to_start(&template, &mount.folder.join("new"), &mut report)?;
+        }
+    }
+    report.done = format!(
+        "{rounds} times read-only under load: refused, reads went on; a restart after it was writable again is clean; {acknowledged} \
+         sends acknowledged, 0 lost; a folder that cannot be written is named at the start"
+    );
+    report.figure("rounds", rounds);
+    report.figure("acknowledged", acknowledged);
+    Ok(report)
+}
+
+/// Turns the file system read-only under load and back; answers how many sends were acknowledged.
+fn turn(
+    context: &Context,
+    start: &Start,
+    mut server: Server,
+    community: &Community,
+    read_only: impl FnOnce() -> Result<()>,
+    writable: impl FnOnce(()) -> Result<()>,
+    report: &mut Report,
+) -> Result<usize> {
+    let mut senders = Senders::new(community, 8);
+    senders.drive(start.address, |tally| {
+        crate::server::wait_until("sends come", || Ok(tally.acknowledged() > 20 || tally.refused() > 0))?;
+        read_only()?;
+        demand_refusal(&mut server, community, tally, "read-only", report)?;
+        server.kill()?;
+        writable(())
+    })?;
+    let server = start.ready()?;
+    senders.settle(start.address)?;
+    senders.check(community, start.address, &mut report.problems)?;
+    report.problems.extend(senders.tally.take_problems());
+    context.stop_and_examine(server, &start.data_dir, report)?;
+    report.look_for_panics(&start.log)?;
+    Ok(senders.acknowledged())
+}
+
+/// A start on a folder that cannot be written ends with a sentence that names it.
+fn refuses_to_start(template: &Start, folder: &Path, report: &mut Report) -> Result<()> {
+    let mut start = template.on(folder);
+    start.log = template.log.with_extension("refused.log");
+    let started = start.ready_or_ended()?;
+    let log = std::fs::read_to_string(&start.log)?;
+    let name = folder.display().to_string();
+    report.demand(started.is_err(), || format!("a server started on {name}, which cannot be written"));
+    let named = log.lines().any(|line| line.starts_with("parlour: ") && line.contains(&name));
+    report.demand(named, || format!("no sentence names {name}: {}", log.trim()));
+    std::fs::remove_file(&start.log)?;
+    Ok(())
+}
