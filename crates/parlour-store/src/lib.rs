@@ -232,8 +232,21 @@ fn snapshot<T, E: From<StoreError>>(
     answer
 }
 
+/// Opens a connection that writes. SQLite says what it cannot do, and not to which file.
 fn connect(path: &Path) -> Result<Connection> {
     create_private(path)?;
+    connect_writer(path).map_err(|error| match error {
+        StoreError::Driver(source) => match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly) => {
+                StoreError::File { path: path.to_owned(), source: std::io::Error::other(source) }
+            }
+            _ => StoreError::Driver(source),
+        },
+        error => error,
+    })
+}
+
+fn connect_writer(path: &Path) -> Result<Connection> {
     let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     configure(&mut connection)?;
