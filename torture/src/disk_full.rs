@@ -1,7 +1,7 @@
 //! No space is left, and then there is again.
 
 use crate::community::Community;
-use crate::fault::{REFUSAL, probe};
+use crate::fault::{REFUSAL, demand_reads};
 use crate::http::Request;
 use crate::mount::{self, FileSystem, Mount};
 use crate::report::{Context, Report, copy_folder, milliseconds};
@@ -132,7 +132,7 @@ fn filled(
             let enough = tally.acknowledged() + 50;
             wait_until("sends are acknowledged", || Ok(tally.acknowledged() >= enough))?;
             fill_until_refused(&filler, tally)?;
-            probe_when_quiet(&mut server, community, tally, round, report)?;
+            look_when_quiet(&mut server, community, tally, round, report)?;
             let before = tally.acknowledged();
             std::fs::remove_file(&filler)?;
             let recovered = wait_until("sends are acknowledged again", || Ok(tally.acknowledged() > before));
@@ -152,8 +152,9 @@ fn filled(
     finish(context, &start, server, senders, sums, report)
 }
 
-/// Once sends are refused without one being taken in between, a probe must be refused as well.
-fn probe_when_quiet(
+/// Once sends are refused without one being taken in between, reads must be answered. That a send is taken now and then is no fault: a log
+/// that was folded in is written again from its beginning, and needs no space.
+fn look_when_quiet(
     server: &mut Server,
     community: &Community,
     tally: &Tally,
@@ -167,7 +168,7 @@ fn probe_when_quiet(
         }
         Ok(tally.refused() >= refused + 4 * SENDERS)
     })?;
-    probe(server, community, &format!("full disk, round {round}"), report)
+    demand_reads(server, community, &format!("full disk, round {round}"), report)
 }
 
 /// Fills what is left, down to the last byte.
@@ -197,7 +198,7 @@ fn finish(
     senders.settle(start.address)?;
     let community = senders.community();
     sums.lost += senders.check(community, start.address, &mut report.problems)?.lost;
-    report.problems.extend(senders.tally.take_problems());
+    report.problems.extend(senders.tally.take_problems_and_faults());
     sums.rounds += 1;
     sums.acknowledged += senders.acknowledged();
     sums.refused += senders.tally.refused();

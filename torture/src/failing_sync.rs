@@ -117,7 +117,7 @@ fn fail(context: &Context, template: &Start, community: &Community, failure: &Fa
     })?;
     let server = start.ready()?;
     senders.settle(address)?;
-    let mut problems = senders.tally.take_problems();
+    let mut problems = senders.tally.take_problems_and_faults();
     outcome.lost = senders.check(community, address, &mut problems)?.lost;
     outcome.report.problems.extend(problems.into_iter().map(|problem| format!("{name}: {problem}")));
     outcome.acknowledged = senders.acknowledged();

@@ -41,8 +41,8 @@ pub(crate) fn demand_refusal(
     Ok(())
 }
 
-/// A send is refused in time, a read is answered, the process lives.
-pub(crate) fn probe(server: &mut Server, community: &Community, what: &str, report: &mut Report) -> Result<()> {
+/// A send is refused in time.
+fn probe(server: &mut Server, community: &Community, what: &str, report: &mut Report) -> Result<()> {
     let (one, other) = (&community.members[0], &community.members[1]);
     let asked = Instant::now();
     let refusal =
@@ -51,6 +51,12 @@ pub(crate) fn probe(server: &mut Server, community: &Community, what: &str, repo
     let refused = matches!(refusal.status, 503 | 507) && refusal.header("retry-after").is_some();
     report.demand(refused, || format!("{what}: a send was answered {}", refusal.status));
     report.demand(took <= REFUSAL, || format!("{what}: a refusal took {} ms", milliseconds(took)));
+    demand_reads(server, community, what, report)
+}
+
+/// Reads are answered, and the process lives.
+pub(crate) fn demand_reads(server: &mut Server, community: &Community, what: &str, report: &mut Report) -> Result<()> {
+    let (one, other) = (&community.members[0], &community.members[1]);
     for path in ["/api/v2/pm/".to_owned(), format!("/api/v2/pm/?user={}", other.id)] {
         let read = server.client().ask(&Request::get(path, &one.token))?;
         // There may be no thread of these two yet.

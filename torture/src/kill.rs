@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let server = start.ready()?;
     senders.settle(server.address)?;
     let checked = senders.check(&community, server.address, &mut report.problems)?;
-    report.problems.extend(senders.tally.take_problems());
+    report.problems.extend(senders.tally.take_problems_and_faults());
     context.stop_and_examine(server, &start.data_dir, &mut report)?;
     report.look_for_panics(&start.log)?;
     let slowest = ready.iter().copied().max().unwrap_or_default();

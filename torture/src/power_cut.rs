@@ -171,8 +171,9 @@ fn cut_off(
             wait_until("sends are acknowledged", || Ok(tally.acknowledged() >= enough))?;
             mount.cut()?;
             let cut_at = std::time::Instant::now();
-            let enough = tally.refused() + tally.unanswered() + SENDERS;
-            wait_until("sends fail", || Ok(tally.refused() + tally.unanswered() >= enough))?;
+            let failed = || tally.refused() + tally.unanswered() + tally.faults();
+            let enough = failed() + SENDERS;
+            wait_until("sends fail", || Ok(failed() >= enough))?;
             let late = tally.last_begun().is_some_and(|begun| begun > cut_at);
             report.demand(!late, || format!("{kind:?}, cut {cut}: a send was acknowledged after the cut"));
             server.kill()?;

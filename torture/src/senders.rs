@@ -43,6 +43,7 @@ pub(crate) struct Tally {
     acknowledged: AtomicUsize,
     refused: AtomicUsize,
     unanswered: AtomicUsize,
+    faults: AtomicUsize,
     looked_back: AtomicUsize,
     slowest_refusal: Mutex<Duration>,
     last_begun: Mutex<Option<Instant>>,
@@ -71,6 +72,11 @@ impl Tally {
         self.unanswered.load(Ordering::Acquire)
     }
 
+    /// Sends that were answered 500: a page could not be read. Only a file system that is gone excuses it.
+    pub(crate) fn faults(&self) -> usize {
+        self.faults.load(Ordering::Acquire)
+    }
+
     /// Reads of an acknowledged message by its sender.
     pub(crate) fn looked_back(&self) -> usize {
         self.looked_back.load(Ordering::Acquire)
@@ -92,6 +98,16 @@ impl Tally {
     /// What the senders saw and should not have seen.
     pub(crate) fn take_problems(&self) -> Vec<String> {
         std::mem::take(&mut self.problems.lock().expect("no sender panics"))
+    }
+
+    /// The same, with every 500 among them.
+    pub(crate) fn take_problems_and_faults(&self) -> Vec<String> {
+        let mut problems = self.take_problems();
+        match self.faults.swap(0, Ordering::AcqRel) {
+            0 => {}
+            faults => problems.push(format!("{faults} sends were answered 500")),
+        }
+        problems
     }
 
     fn acknowledge(&self, begun: Instant) {
@@ -210,10 +226,10 @@ impl Sender {
                 Err(error) => tally.note(format!("a 201 that cannot be read: {error:#}")),
             },
             Ok(answer) => {
-                if answer.status == 503 {
-                    tally.refuse(&answer, begun.elapsed());
-                } else {
-                    tally.note(format!("a send was answered {}", answer.status));
+                match answer.status {
+                    503 => tally.refuse(&answer, begun.elapsed()),
+                    500 => drop(tally.faults.fetch_add(1, Ordering::AcqRel)),
+                    status => tally.note(format!("a send was answered {status}")),
                 }
                 std::thread::sleep(PAUSE);
             }
