@@ -124,11 +124,22 @@ impl Row<'_> {
 /// One snapshot of the database: everything read through it belongs together.
 pub struct Read<'c> {
     connection: &'c Connection,
+    /// What the snapshot says of itself, where that was read to begin it.
+    directory_version: Option<i64>,
 }
 
 impl<'c> Read<'c> {
     pub(crate) const fn new(connection: &'c Connection) -> Self {
-        Self { connection }
+        Self { connection, directory_version: None }
+    }
+
+    /// A snapshot that is known to hold this version of the directory.
+    pub(crate) const fn of_version(connection: &'c Connection, directory_version: i64) -> Self {
+        Self { connection, directory_version: Some(directory_version) }
+    }
+
+    pub(crate) const fn directory_version(&self) -> Option<i64> {
+        self.directory_version
     }
 
     pub(crate) const fn connection(&self) -> &Connection {

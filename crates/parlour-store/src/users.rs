@@ -87,9 +87,17 @@ pub fn list(read: &Read<'_>, after: i64, limit: i64) -> Result<Vec<User>> {
 /// # Errors
 /// A failure of the store.
 pub fn directory_version(read: &Read<'_>) -> Result<i64> {
-    read.row("select value from counters where name = 'directory_version'", &[], |row| row.int(0))?
-        .ok_or(StoreError::Inconsistent { table: "counters", what: "absence of directory_version" })
+    if let Some(version) = read.directory_version() {
+        return Ok(version);
+    }
+    read.row(DIRECTORY_VERSION, &[], |row| row.int(0))?.ok_or(NO_DIRECTORY_VERSION)
 }
+
+/// How the directory's version is asked for.
+pub(crate) const DIRECTORY_VERSION: &str = "select value from counters where name = 'directory_version'";
+
+pub(crate) const NO_DIRECTORY_VERSION: StoreError =
+    StoreError::Inconsistent { table: "counters", what: "absence of directory_version" };
 
 /// The users that changed after `version`, at most `limit`.
 ///
@@ -104,7 +112,7 @@ pub(crate) fn next_directory_version(tx: &Tx<'_>) -> Result<i64> {
     tx.row("update counters set value = value + 1 where name = 'directory_version' returning value", &[], |row| {
         row.int(0)
     })?
-    .ok_or(StoreError::Inconsistent { table: "counters", what: "absence of directory_version" })
+    .ok_or(NO_DIRECTORY_VERSION)
 }
 
 /// A number for a new member whose community gives none.

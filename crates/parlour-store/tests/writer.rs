@@ -4,7 +4,7 @@
 
 use parlour_store::events::{self, EventKind};
 use parlour_store::messages::{self, IdRange};
-use parlour_store::{Store, StoreError, threads, users};
+use parlour_store::{Read, Store, StoreError, threads, users};
 use parlour_types::model::User;
 use parlour_types::{Timestamp, UserId, Window};
 use tempfile::TempDir;
@@ -228,4 +228,25 @@ async fn another_process_gets_its_turn_beside_a_busy_writer() {
         .collect();
     add(&other, 3).await.unwrap();
     busy.join_all().await;
+}
+
+#[tokio::test]
+async fn what_is_read_through_one_snapshot_belongs_together() {
+    let (_folder, store) = store_with_users(1).await;
+    let writer = store.clone();
+    let is_there = |read: &Read<'_>| Ok::<_, StoreError>(users::account(read, id(2))?.is_some());
+    let seen = store.read(move |read| {
+        let version = users::directory_version(read)?;
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(add(&writer, 2)).unwrap();
+        })
+        .join()
+        .unwrap();
+        Ok::<_, StoreError>((version, is_there(read)?))
+    });
+    let (version, seen) = seen.await.unwrap();
+    assert!(!seen, "committed after the snapshot had begun");
+    let after = store.read(move |read| Ok::<_, StoreError>((users::directory_version(read)?, is_there(read)?))).await;
+    assert_eq!(after.unwrap(), (version + 1, true));
 }
