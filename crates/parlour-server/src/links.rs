@@ -117,9 +117,16 @@ impl ListUrl {
     fn with(&self, mut query: Vec<(&str, String)>) -> String {
         // Sorted, as Django REST framework writes them.
         query.sort();
-        let query: Vec<String> =
-            query.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, QUERY))).collect();
-        format!("{}{}?{}", self.base, self.path, query.join("&"))
+        let mut link = String::with_capacity(self.base.len() + self.path.len() + 64);
+        link.push_str(&self.base);
+        link.push_str(&self.path);
+        for (before, (name, value)) in std::iter::once('?').chain(std::iter::repeat('&')).zip(&query) {
+            link.push(before);
+            link.push_str(name);
+            link.push('=');
+            link.extend(utf8_percent_encode(value, QUERY));
+        }
+        link
     }
 }
 

@@ -3,6 +3,7 @@
 use parlour_core::FieldProblem;
 use parlour_types::ErrorCode;
 use percent_encoding::percent_decode;
+use std::borrow::Cow;
 
 /// Fields that a query or a body may have.
 pub(super) const MAX_FIELDS: usize = 1_000;
@@ -14,16 +15,21 @@ pub(super) fn decode_pairs(encoded: &[u8], problems: &mut Vec<FieldProblem>) -> 
         let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let name = decode(&pair[..equals]);
         let value = decode(pair.get(equals + 1..).unwrap_or_default());
-        let printable = String::from_utf8_lossy(&name).into_owned();
-        match (String::from_utf8(name), String::from_utf8(value)) {
-            (Ok(name), Ok(value)) => pairs.push((name, value)),
-            _ => problems.push(FieldProblem::new(printable, ErrorCode::Invalid, "Must be valid UTF-8.")),
+        match (std::str::from_utf8(&name), std::str::from_utf8(&value)) {
+            (Ok(name), Ok(value)) => pairs.push((name.to_owned(), value.to_owned())),
+            _ => {
+                let printable = String::from_utf8_lossy(&name).into_owned();
+                problems.push(FieldProblem::new(printable, ErrorCode::Invalid, "Must be valid UTF-8."));
+            }
         }
     }
     pairs
 }
 
-fn decode(part: &[u8]) -> Vec<u8> {
+fn decode(part: &[u8]) -> Cow<'_, [u8]> {
+    if !part.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+        return Cow::Borrowed(part);
+    }
     let spaced: Vec<u8> = part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    percent_decode(&spaced).collect()
+    Cow::Owned(percent_decode(&spaced).collect())
 }
