@@ -82,6 +82,22 @@ impl StoreError {
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Busy | Self::Poisoned | Self::RolledBack | Self::DiskFull | Self::WriterStopped)
     }
+
+    /// Whether the file holds what no release writes: it was damaged, or is no database at all.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::{Error, ErrorCode};
+        match self {
+            Self::Inconsistent { .. } => true,
+            Self::Driver(Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::Utf8Error(..)) => {
+                true
+            }
+            Self::Driver(error) => {
+                matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+            }
+            _ => false,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

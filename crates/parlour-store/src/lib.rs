@@ -11,6 +11,7 @@
 //! What may never be added: HTTP, rules about who may do what, a clock.
 
 mod db;
+pub mod doctor;
 mod error;
 pub mod events;
 mod freshness;
@@ -22,6 +23,7 @@ pub mod messages;
 mod migrate;
 mod observation;
 mod positions;
+mod progress;
 pub mod relations;
 pub mod threads;
 pub mod users;
@@ -31,6 +33,7 @@ pub use db::{Read, Tx};
 pub use error::{Result, StoreError};
 pub use freshness::{Change, Listener, Moment};
 pub use observation::{Observation, Observer};
+pub use progress::{Progress, Watch};
 
 use freshness::Freshness;
 use observation::Observed;

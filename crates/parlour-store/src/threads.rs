@@ -1,7 +1,7 @@
 //! Threads, who is in them, and each member's inbox.
 
 use crate::db::{Read, Row, Tx, params};
-use crate::error::{Result, StoreError};
+use crate::error::Result;
 use crate::events::{Event, EventKind};
 use crate::mailboxes::{Delta, record};
 use crate::positions::position_at;
@@ -314,66 +314,4 @@ pub fn clear(tx: &Tx<'_>, member: &Membership, now: Timestamp) -> Result<()> {
     }
     let event = Event { kind: EventKind::ThreadCleared, thread_id: member.thread.id, seq: last_seq, created_at: now };
     settle(tx, member, Standing { read_seq: last_seq, cleared_seq: last_seq, unread_count: 0 }, None, event)
-}
-
-/// One count that is stored and also follows from other rows, as [`recount`] found them apart.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Miscount {
-    /// Which count.
-    pub what: &'static str,
-    /// What is stored.
-    pub stored: i64,
-    /// What the rows say.
-    pub counted: i64,
-}
-
-/// Recounts everything that is stored about a member's threads and could be derived, and answers what differs. Reads every
-/// message of every thread of the member.
-///
-/// # Errors
-/// A failure of the store.
-pub fn recount(read: &Read<'_>, user: UserId) -> Result<Vec<Miscount>> {
-    let mut wrong = Vec::new();
-    let mut compare = |what, stored, counted| {
-        if stored != counted {
-            wrong.push(Miscount { what, stored, counted });
-        }
-    };
-    let mut totals = crate::mailboxes::Totals::default();
-    let threads =
-        read.rows("select thread_id from members where user_id = ?1", params![user], |row| row.thread_id(0))?;
-    for thread in threads {
-        let member = membership(read, thread, user)?
-            .ok_or(StoreError::Inconsistent { table: "members", what: "thread that does not exist" })?;
-        let count =
-            |sql: &str, from: Seq| read.row(sql, params![thread, from, user], |row| row.int(0)).map(|n| n.unwrap_or(0));
-        let shown =
-            count("select count(*) from messages where thread_id = ?1 and seq > ?2 and ?3 > 0", member.cleared_seq)?;
-        let unread = count(
-            "select count(*) from messages where thread_id = ?1 and seq > ?2 and sender_id <> ?3",
-            member.read_seq,
-        )?;
-        let holes = count("select count(*) from deleted_messages where thread_id = ?1 and seq > ?2 and ?3 > 0", 0)?;
-        let all = count("select count(*) from messages where thread_id = ?1 and seq > ?2 and ?3 > 0", 0)?;
-        compare("holes of a thread", member.thread.deleted_count, holes);
-        compare("sequence of a thread", member.thread.last_seq, all + holes);
-        compare("unread messages of a thread", member.unread_count, unread);
-        compare("inbox membership of a thread", i64::from(member.listed_at.is_some()), i64::from(shown > 0));
-        totals.listed_threads += i64::from(shown > 0);
-        totals.unread_threads += i64::from(unread > 0);
-        totals.unread_messages += unread;
-    }
-    let stored = crate::mailboxes::totals(read, user)?;
-    let rows = read.row(
-        "select count(*), coalesce(sum(unread_count), 0) from inbox where user_id = ?1",
-        params![user],
-        |row| Ok((row.int(0)?, row.int(1)?)),
-    )?;
-    let (listed, unread) = rows.unwrap_or((0, 0));
-    compare("rows of an inbox", listed, totals.listed_threads);
-    compare("unread messages of an inbox", unread, totals.unread_messages);
-    compare("threads of a mailbox", stored.listed_threads, totals.listed_threads);
-    compare("unread threads of a mailbox", stored.unread_threads, totals.unread_threads);
-    compare("unread messages of a mailbox", stored.unread_messages, totals.unread_messages);
-    Ok(wrong)
 }

@@ -168,7 +168,7 @@ pub fn update(tx: &Tx<'_>, user: &User) -> Result<()> {
 
 fn with_columns(user: &User, version: i64, run: impl FnOnce(&[Param<'_>]) -> Result<()>) -> Result<()> {
     let profile = serde_json::to_string(&user.profile).expect("a profile has string keys and whole numbers only");
-    let search_text = format!("{}\n{}", user.username.to_lowercase(), user.real_name.to_lowercase());
+    let search_text = search_text(&user.username, &user.real_name);
     run(params![
         user.id,
         &*user.username,
@@ -186,6 +186,11 @@ fn with_columns(user: &User, version: i64, run: impl FnOnce(&[Param<'_>]) -> Res
         &*search_text,
         version,
     ])
+}
+
+/// What a search looks into.
+pub(crate) fn search_text(username: &str, real_name: &str) -> String {
+    format!("{}\n{}", username.to_lowercase(), real_name.to_lowercase())
 }
 
 /// The settings of a member; the defaults until something was changed.

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use parlour_store::messages::{self, IdRange};
-use parlour_store::{Store, StoreError, threads, users};
+use parlour_store::{Store, StoreError, doctor, threads, users};
 use parlour_types::model::{MessageStatus, User};
 use parlour_types::{MessageId, Timestamp, UserId, Window};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::runtime::Runtime;
 
@@ -239,19 +240,21 @@ impl History {
     /// Inbox, unread counts and everything that can be recounted, for both sides.
     async fn check_totals(&self) {
         for side in [Side::Ann, Side::Bob] {
-            let [me, _] = self.pair(side);
-            let (count, listed, miscounts) = self
+            let [me, other] = self.pair(side);
+            let (count, listed, problems) = self
                 .store
                 .read(move |read| {
                     let mut first = None;
                     let count = threads::inbox(read, me, None, 0, 10, |row| {
                         first = first.or(Some((row.message_id, row.message_status, row.unread_count)));
                     })?;
-                    Ok::<_, StoreError>((count, first, threads::recount(read, me)?))
+                    let thread = threads::membership_with(read, me, other)?.map(|member| member.thread().id);
+                    let problems = thread.map(|thread| doctor::examine_thread(read, thread)).transpose()?;
+                    Ok::<_, StoreError>((count, first, problems.unwrap_or_default()))
                 })
                 .await
                 .unwrap();
-            assert_eq!(miscounts, [], "stored counts against a recount");
+            assert_eq!(problems, [], "stored counts against a recount");
             let newest =
                 self.model.visible(side).next_back().map(|line| (line.id, line.status, self.model.unread(side)));
             assert_eq!(listed, newest, "inbox row");
@@ -292,4 +295,8 @@ fn ten_thousand_random_histories_agree_with_the_naive_model() {
             });
         }
     });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let report = runtime.block_on(doctor::examine(&store, Arc::new(|_| {}))).unwrap();
+    assert_eq!(report.problems, [], "totals of all histories against a recount");
+    assert!(report.checked.threads > 5_000, "{:?}", report.checked);
 }

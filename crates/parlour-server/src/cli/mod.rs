@@ -2,9 +2,11 @@
 
 mod config;
 mod demo;
+mod doctor;
 mod follow;
 mod healthcheck;
 mod import;
+mod progress;
 mod serve;
 mod token;
 mod user;
@@ -19,7 +21,9 @@ use std::process::ExitCode;
 /// Private messages for online communities, in one binary.
 #[derive(Parser)]
 #[command(name = "parlour", version, about, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for refused lines (import).")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done except for refused lines (import), 4 unsound (doctor)."
+)]
 pub struct Cli {
     #[command(flatten)]
     common: Common,
@@ -64,6 +68,8 @@ enum Command {
     Unfollow(follow::FollowArgs),
     /// Bring in users, follows and messages from a file, or from standard input as "-".
     Import(import::ImportArgs),
+    /// Recount everything that is stored and could be derived, and say what is wrong; exit code 4 if something is.
+    Doctor(doctor::DoctorArgs),
     /// Bring the database to this release's schema. `serve` does it too.
     Migrate,
     /// Print the OpenAPI document.
@@ -98,6 +104,7 @@ impl Cli {
             Command::Follow(args) => follow::follow(common, &args, parlour_core::directory::Toggle::On)?,
             Command::Unfollow(args) => follow::follow(common, &args, parlour_core::directory::Toggle::Off)?,
             Command::Import(args) => return import::import(common, &args),
+            Command::Doctor(args) => return doctor::doctor(common, &args),
             Command::Migrate => migrate(common)?,
             Command::Openapi => println!("{}", crate::openapi::json()),
             Command::Healthcheck => healthcheck::healthcheck(common)?,

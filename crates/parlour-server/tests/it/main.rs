@@ -9,6 +9,7 @@ mod bad_input;
 mod cli;
 mod directory;
 mod escaping;
+mod doctor;
 mod freshness;
 mod http;
 mod idempotency;

@@ -1,0 +1,425 @@
+//! Threads, who is in them, their inbox rows and the totals of mailboxes, all derived from the messages themselves in one pass.
+
+use super::{Place, Problem, Report, Unit, count, is_id};
+use crate::db::{Read, Row, params};
+use crate::mailboxes::Totals;
+use crate::{Progress, Result, Watch};
+use std::collections::{HashMap, HashSet};
+
+/// A row of `threads`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Thread {
+    pub(super) id: i64,
+    pub(super) creator_id: i64,
+    pub(super) other_id: i64,
+    created_at: i64,
+    pub(super) last_seq: i64,
+    pub(super) deleted_count: i64,
+    pub(super) last_message_at: i64,
+}
+
+/// What a row of `members` holds of a user.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) read_seq: i64,
+    pub(super) cleared_seq: i64,
+    pub(super) unread_count: i64,
+    pub(super) listed_at: Option<i64>,
+}
+
+/// A member as stored and as derived.
+#[derive(Clone, Copy)]
+pub(super) struct Member {
+    pub(super) user_id: i64,
+    stored: Standing,
+    pub(super) derived: Standing,
+}
+
+/// The newest message that is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Newest {
+    pub(super) seq: i64,
+    id: i64,
+    created_at: i64,
+    status: i64,
+}
+
+/// What a thread's messages say.
+pub(super) struct Examined {
+    /// The thread as derived.
+    pub(super) thread: Thread,
+    pub(super) members: Vec<Member>,
+    pub(super) newest: Option<Newest>,
+    /// Sequence number and derived position of the holes whose position is wrong.
+    pub(super) wrong_holes: Vec<(i64, i64)>,
+    pub(super) problems: Vec<Problem>,
+    shown: i64,
+}
+
+impl Examined {
+    /// Whether something is missing that nothing can derive.
+    pub(super) fn has_losses(&self) -> bool {
+        self.problems.iter().any(|problem| !problem.repairable)
+    }
+}
+
+/// A pair that names another thread than its own, or none.
+const WRONG_PAIR: &str = "direct_threads.thread_id";
+
+const THREADS: &str =
+    "select id, creator_id, other_id, created_at, last_seq, deleted_count, last_message_at from threads";
+
+fn decode(row: &Row<'_>) -> Result<Thread> {
+    Ok(Thread {
+        id: row.int(0)?,
+        creator_id: row.int(1)?,
+        other_id: row.int(2)?,
+        created_at: row.int(3)?,
+        last_seq: row.int(4)?,
+        deleted_count: row.int(5)?,
+        last_message_at: row.int(6)?,
+    })
+}
+
+/// Every thread, then what lists them: inboxes, pairs and mailboxes.
+pub(super) fn examine(read: &Read<'_>, report: &mut Report, watch: &Watch) -> Result<()> {
+    let total = count(read, "select coalesce(sum(last_seq), 0) from threads")?;
+    let mut done = 0;
+    let mut totals: HashMap<i64, Totals> = HashMap::new();
+    let (mut moved, mut named) = (HashSet::new(), HashSet::new());
+    read.each(THREADS, &[], |row| {
+        let examined = examine_thread(read, decode(row)?)?;
+        report.checked.threads += 1;
+        report.checked.members += examined.members.len() as u64;
+        report.checked.messages += examined.shown.unsigned_abs();
+        report.checked.deleted_messages += examined.thread.deleted_count.unsigned_abs();
+        done += examined.thread.last_seq.unsigned_abs();
+        watch(Progress { step: "checking threads", done, total });
+        for member in &examined.members {
+            let totals = totals.entry(member.user_id).or_default();
+            totals.listed_threads += i64::from(member.derived.listed_at.is_some());
+            totals.unread_threads += i64::from(member.derived.unread_count > 0);
+            totals.unread_messages += member.derived.unread_count;
+            if member.stored.listed_at != member.derived.listed_at {
+                moved.insert((member.user_id, examined.thread.id));
+            }
+        }
+        if examined.problems.iter().any(|problem| problem.what == WRONG_PAIR) {
+            named.insert(pair(&examined.thread));
+        }
+        let unit = Unit::Thread(examined.thread.id);
+        examined.problems.into_iter().for_each(|problem| report.add(problem, Some(unit)));
+        Ok(())
+    })?;
+    examine_inboxes(read, report, &moved)?;
+    examine_pairs(read, report, &named)?;
+    examine_mailboxes(read, report, totals)
+}
+
+/// One thread, if there is such a one.
+pub(super) fn find(read: &Read<'_>, id: i64) -> Result<Option<Examined>> {
+    let thread = read.row(&format!("{THREADS} where id = ?1"), params![id], decode)?;
+    thread.map(|thread| examine_thread(read, thread)).transpose()
+}
+
+fn examine_thread(read: &Read<'_>, stored: Thread) -> Result<Examined> {
+    let members = read.rows(
+        "select user_id, read_seq, cleared_seq, unread_count, listed_at from members where thread_id = ?1",
+        params![stored.id],
+        |row| {
+            let stored = Standing {
+                read_seq: row.int(1)?,
+                cleared_seq: row.int(2)?,
+                unread_count: row.int(3)?,
+                listed_at: row.int_opt(4)?,
+            };
+            // A member who deleted the thread has seen it.
+            let derived = Standing { unread_count: 0, read_seq: stored.read_seq.max(stored.cleared_seq), ..stored };
+            Ok(Member { user_id: row.int(0)?, stored, derived })
+        },
+    )?;
+    let thread = Thread { last_seq: 0, deleted_count: 0, last_message_at: stored.created_at, ..stored };
+    let mut examined =
+        Examined { thread, members, newest: None, wrong_holes: Vec::new(), problems: Vec::new(), shown: 0 };
+    examined.read_lines(read)?;
+    examined.settle_members();
+    examined.compare_thread(read, stored)?;
+    for at in 0..examined.members.len() {
+        examined.compare_member(read, at)?;
+    }
+    if examined.has_losses() {
+        // Nothing is derived from a thread that is not whole.
+        examined.problems.iter_mut().for_each(|problem| problem.repairable = false);
+    }
+    Ok(examined)
+}
+
+/// One sequence number: a message or a hole.
+struct Line {
+    seq: i64,
+    id: i64,
+    sender_id: i64,
+    created_at: i64,
+    /// `None` for a hole.
+    status: Option<i64>,
+    visible_before: i64,
+    keeps_text: bool,
+}
+
+impl Examined {
+    fn read_lines(&mut self, read: &Read<'_>) -> Result<()> {
+        let mut last_id = 0;
+        read.each(
+            "select seq, id, sender_id, created_at, status, 0, case when status = 1 then text <> '' else 0 end
+             from messages where thread_id = ?1
+             union all
+             select seq, message_id, sender_id, created_at, null, visible_before, 0
+             from deleted_messages where thread_id = ?1 order by 1",
+            params![self.thread.id],
+            |row| {
+                let line = Line {
+                    seq: row.int(0)?,
+                    id: row.int(1)?,
+                    sender_id: row.int(2)?,
+                    created_at: row.int(3)?,
+                    status: row.int_opt(4)?,
+                    visible_before: row.int(5)?,
+                    keeps_text: row.flag(6)?,
+                };
+                self.take(&line, last_id);
+                last_id = line.id;
+                Ok(())
+            },
+        )
+    }
+
+    fn take(&mut self, line: &Line, last_id: i64) {
+        let place = Place::thread(self.thread.id).at(line.seq).message(line.id);
+        let mut lost = |what| self.problems.push(Problem::lost(what, place));
+        if line.seq != self.thread.last_seq + 1 {
+            lost("messages.seq");
+        }
+        if line.id <= last_id {
+            lost("messages.id");
+        }
+        if !is_id(line.id) {
+            lost("id.range");
+        }
+        if line.status.is_some_and(|status| !matches!(status, 0 | 1)) {
+            lost("messages.status");
+        }
+        if !self.members.iter().any(|member| member.user_id == line.sender_id) {
+            lost("messages.sender_id");
+        }
+        if line.keeps_text {
+            self.problems.push(Problem::derived("messages.text", place, None, None));
+        }
+        self.thread.last_seq = line.seq;
+        let Some(status) = line.status else {
+            self.take_hole(line, place);
+            return;
+        };
+        self.shown += 1;
+        self.newest = Some(Newest { seq: line.seq, id: line.id, created_at: line.created_at, status });
+        for member in self.members.iter_mut().filter(|member| line.seq > member.derived.read_seq) {
+            // Whoever writes has seen what stands before.
+            if line.sender_id == member.user_id {
+                member.derived.read_seq = line.seq;
+                member.derived.unread_count = 0;
+            } else {
+                member.derived.unread_count += 1;
+            }
+        }
+    }
+
+    fn take_hole(&mut self, line: &Line, place: Place) {
+        self.thread.deleted_count += 1;
+        if line.visible_before != self.shown {
+            let (stored, expected) = (Some(line.visible_before), Some(self.shown));
+            self.problems.push(Problem::derived("deleted_messages.visible_before", place, stored, expected));
+            self.wrong_holes.push((line.seq, self.shown));
+        }
+    }
+
+    /// What could not be said before the end of the thread was known.
+    fn settle_members(&mut self) {
+        self.thread.last_message_at = self.newest.map_or(self.thread.last_message_at, |newest| newest.created_at);
+        for member in &mut self.members {
+            let derived = &mut member.derived;
+            derived.read_seq = derived.read_seq.clamp(0, self.thread.last_seq);
+            derived.cleared_seq = derived.cleared_seq.clamp(0, self.thread.last_seq);
+            let shown = self.newest.filter(|newest| newest.seq > derived.cleared_seq);
+            derived.listed_at = shown.map(|newest| newest.created_at);
+        }
+    }
+
+    fn derived(&mut self, what: &'static str, place: Place, stored: Option<i64>, expected: Option<i64>) {
+        if stored != expected {
+            self.problems.push(Problem::derived(what, place, stored, expected));
+        }
+    }
+
+    fn compare_thread(&mut self, read: &Read<'_>, stored: Thread) -> Result<()> {
+        let (thread, place) = (self.thread, Place::thread(stored.id));
+        if !is_id(thread.id) {
+            self.problems.push(Problem::lost("id.range", place));
+        }
+        for (what, stored, expected) in [
+            ("threads.last_seq", stored.last_seq, thread.last_seq),
+            ("threads.deleted_count", stored.deleted_count, thread.deleted_count),
+            ("threads.last_message_at", stored.last_message_at, thread.last_message_at),
+        ] {
+            self.derived(what, place, Some(stored), Some(expected));
+        }
+        let mut users: Vec<i64> = self.members.iter().map(|member| member.user_id).collect();
+        users.sort_unstable();
+        let (low, high) = pair(&thread);
+        if users != [low, high] {
+            self.problems.push(Problem::lost("members.user_id", place));
+        }
+        let named = read.row(
+            "select thread_id from direct_threads where low_user_id = ?1 and high_user_id = ?2",
+            params![low, high],
+            |row| row.int(0),
+        )?;
+        match named {
+            Some(other) if other != thread.id && exists(read, other, low, high)? => {
+                self.problems.push(Problem::lost("direct_threads.repeated", place));
+            }
+            named => self.derived(WRONG_PAIR, place, named, Some(thread.id)),
+        }
+        Ok(())
+    }
+
+    fn compare_member(&mut self, read: &Read<'_>, at: usize) -> Result<()> {
+        let Member { user_id, stored, derived } = self.members[at];
+        let place = Place::thread(self.thread.id).of_user(user_id);
+        for (what, stored, expected) in [
+            ("members.read_seq", Some(stored.read_seq), Some(derived.read_seq)),
+            ("members.cleared_seq", Some(stored.cleared_seq), Some(derived.cleared_seq)),
+            ("members.unread_count", Some(stored.unread_count), Some(derived.unread_count)),
+            ("members.listed_at", stored.listed_at, derived.listed_at),
+        ] {
+            self.derived(what, place, stored, expected);
+        }
+        let (Some(newest), Some(listed_at)) = (self.newest, derived.listed_at) else { return Ok(()) };
+        let row = read.row(
+            "select creator_id, other_id, created_at, unread_count, message_id, message_status,
+                 text = (select text from messages where thread_id = ?3 and seq = ?4)
+             from inbox where user_id = ?1 and last_message_at = ?2 and thread_id = ?3",
+            params![user_id, listed_at, self.thread.id, newest.seq],
+            |row| (0..7).map(|column| row.int_opt(column)).collect::<Result<Vec<_>>>(),
+        )?;
+        let thread = self.thread;
+        let Some(row) = row else {
+            self.problems.push(Problem::derived("inbox.missing", place, None, None));
+            return Ok(());
+        };
+        for (column, (what, expected)) in [
+            ("inbox.creator_id", thread.creator_id),
+            ("inbox.other_id", thread.other_id),
+            ("inbox.created_at", thread.created_at),
+            ("inbox.unread_count", derived.unread_count),
+            ("inbox.message_id", newest.id),
+            ("inbox.message_status", newest.status),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            self.derived(what, place, row[column], Some(expected));
+        }
+        if row[6] != Some(1) {
+            self.problems.push(Problem::derived("inbox.text", place, None, None));
+        }
+        Ok(())
+    }
+}
+
+/// The two of a thread, the lower id first.
+pub(super) fn pair(thread: &Thread) -> (i64, i64) {
+    (thread.creator_id.min(thread.other_id), thread.creator_id.max(thread.other_id))
+}
+
+/// Whether there is a thread `id` of these two.
+fn exists(read: &Read<'_>, id: i64, low: i64, high: i64) -> Result<bool> {
+    let thread = read.row(&format!("{THREADS} where id = ?1"), params![id], decode)?;
+    Ok(thread.is_some_and(|thread| pair(&thread) == (low, high)))
+}
+
+/// Inbox rows of no member. Members in `moved` have a wrong `listed_at`, which is a problem already.
+fn examine_inboxes(read: &Read<'_>, report: &mut Report, moved: &HashSet<(i64, i64)>) -> Result<()> {
+    report.checked.inbox_rows = count(read, "select count(*) from inbox")?;
+    read.each(
+        "select i.user_id, i.last_message_at, i.thread_id from inbox i where not exists (select 1 from members m
+             where m.thread_id = i.thread_id and m.user_id = i.user_id and m.listed_at = i.last_message_at)",
+        &[],
+        |row| {
+            let (user, last_message_at, thread) = (row.int(0)?, row.int(1)?, row.int(2)?);
+            if !moved.contains(&(user, thread)) {
+                let place = Place::thread(thread).of_user(user);
+                let problem = Problem::derived("inbox.extra", place, Some(last_message_at), None);
+                report.add(problem, Some(Unit::InboxRow { user, last_message_at, thread }));
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Pairs that have no thread. Those in `named` have one, and a wrong `thread_id`, which is a problem already.
+fn examine_pairs(read: &Read<'_>, report: &mut Report, named: &HashSet<(i64, i64)>) -> Result<()> {
+    read.each(
+        "select low_user_id, high_user_id, thread_id from direct_threads d where not exists (select 1 from threads t
+             where t.id = d.thread_id and min(t.creator_id, t.other_id) = d.low_user_id
+             and max(t.creator_id, t.other_id) = d.high_user_id)",
+        &[],
+        |row| {
+            let (low, high) = (row.int(0)?, row.int(1)?);
+            if !named.contains(&(low, high)) {
+                let place = Place::thread(row.int(2)?).of_user(low);
+                let problem = Problem::derived("direct_threads.extra", place, None, None);
+                report.add(problem, Some(Unit::Pair { low, high }));
+            }
+            Ok(())
+        },
+    )
+}
+
+/// Totals against what the threads add up to, and the ends of the event logs.
+fn examine_mailboxes(read: &Read<'_>, report: &mut Report, mut totals: HashMap<i64, Totals>) -> Result<()> {
+    let mut logs: HashMap<i64, i64> = HashMap::new();
+    read.each("select user_id, max(position), count(*), min(position) from events group by user_id", &[], |row| {
+        let (user, last, count, first) = (row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?);
+        report.checked.events += count.unsigned_abs();
+        if first != 1 || last != count {
+            report.add(Problem::lost("events.position", Place::user(user)), None);
+        }
+        logs.insert(user, last);
+        Ok(())
+    })?;
+    read.each(
+        "select u.id, m.listed_threads, m.unread_threads, m.unread_messages, m.event_position
+         from users u left join mailboxes m on m.user_id = u.id",
+        &[],
+        |row| {
+            let user = row.int(0)?;
+            let totals = totals.remove(&user).unwrap_or_default();
+            let (place, unit) = (Place::user(user), Some(Unit::Mailbox(user)));
+            if row.int_opt(1)?.is_none() {
+                report.add(Problem::derived("mailboxes.missing", place, None, None), unit);
+                return Ok(());
+            }
+            for (column, what, expected) in [
+                (1, "mailboxes.listed_threads", totals.listed_threads),
+                (2, "mailboxes.unread_threads", totals.unread_threads),
+                (3, "mailboxes.unread_messages", totals.unread_messages),
+                (4, "mailboxes.event_position", logs.get(&user).copied().unwrap_or(0)),
+            ] {
+                let stored = row.int(column)?;
+                if stored != expected {
+                    report.add(Problem::derived(what, place, Some(stored), Some(expected)), unit);
+                }
+            }
+            Ok(())
+        },
+    )
+}
