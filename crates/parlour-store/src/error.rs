@@ -43,6 +43,26 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is a file already that must not be replaced.
+    #[error("{} exists already; --force replaces it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody has the database open that is to be replaced.
+    #[error("the database {} is in use: stop the server first", path.display())]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A file that is no usable backup.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A row that should be impossible.
     #[error("table {table} holds an impossible {what}")]
     Inconsistent {

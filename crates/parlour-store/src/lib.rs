@@ -10,6 +10,7 @@
 //!
 //! What may never be added: HTTP, rules about who may do what, a clock.
 
+pub mod backup;
 mod db;
 pub mod doctor;
 mod error;
@@ -25,6 +26,7 @@ mod observation;
 mod positions;
 mod progress;
 pub mod relations;
+pub mod restore;
 pub mod threads;
 pub mod users;
 mod writer;

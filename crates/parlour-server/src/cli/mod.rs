@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod backup;
 mod config;
 mod demo;
 mod doctor;
@@ -7,6 +8,7 @@ mod follow;
 mod healthcheck;
 mod import;
 mod progress;
+mod restore;
 mod serve;
 mod token;
 mod user;
@@ -68,6 +70,10 @@ enum Command {
     Unfollow(follow::FollowArgs),
     /// Bring in users, follows and messages from a file, or from standard input as "-".
     Import(import::ImportArgs),
+    /// Copy the whole database into one file, also beside a running server.
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of the database; the server must be stopped.
+    Restore(restore::RestoreArgs),
     /// Recount everything that is stored and could be derived, and say what is wrong; exit code 4 if something is.
     Doctor(doctor::DoctorArgs),
     /// Bring the database to this release's schema. `serve` does it too.
@@ -104,6 +110,8 @@ impl Cli {
             Command::Follow(args) => follow::follow(common, &args, parlour_core::directory::Toggle::On)?,
             Command::Unfollow(args) => follow::follow(common, &args, parlour_core::directory::Toggle::Off)?,
             Command::Import(args) => return import::import(common, &args),
+            Command::Backup(args) => backup::backup(common, &args)?,
+            Command::Restore(args) => restore::restore(common, &args)?,
             Command::Doctor(args) => return doctor::doctor(common, &args),
             Command::Migrate => migrate(common)?,
             Command::Openapi => println!("{}", crate::openapi::json()),

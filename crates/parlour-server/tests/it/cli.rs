@@ -193,10 +193,14 @@ async fn the_health_check_tells_a_server_that_works_from_one_that_does_not() {
 }
 
 /// A process in the background, killed when it goes away.
-struct Background(Child);
+pub(crate) struct Background(Child);
 
 impl Background {
-    fn kill(&mut self) {
+    pub(crate) fn new(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -311,7 +315,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed() {
 }
 
 /// `parlour serve` on a free port, listening.
-fn serve(data: &Path) -> (Background, String) {
+pub(crate) fn serve(data: &Path) -> (Background, String) {
     let mut command = parlour(data, &["serve", "--listen", "127.0.0.1:0", "--set", "log.format=json"]);
     let mut server = Background(command.stderr(Stdio::piped()).spawn().unwrap());
     for line in BufReader::new(server.0.stderr.take().unwrap()).lines() {

@@ -5,6 +5,7 @@
 mod access_matrix;
 mod appendix_b;
 mod auth;
+mod backup;
 mod bad_input;
 mod cli;
 mod directory;

@@ -11,6 +11,8 @@ mod mend;
 mod people;
 mod threads;
 
+pub(crate) use file::integrity;
+
 use crate::db::Read;
 use crate::{Progress, Result, Store, StoreError, Watch};
 use parlour_types::{ThreadId, id::MAX_ID};
