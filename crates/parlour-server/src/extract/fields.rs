@@ -2,8 +2,9 @@ use super::form::{MAX_FIELDS, decode_pairs};
 use super::query::parse_int;
 use crate::app::App;
 use crate::error::{ApiError, Result};
+use axum::BoxError;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use parlour_core::FieldProblem;
@@ -170,9 +171,20 @@ impl Body {
 /// 413 when it is larger, 408 when it is slower, 400 when the connection breaks off.
 pub async fn read_whole(request: Request, app: &App) -> Result<Bytes> {
     let limit = app.config.server.max_body.as_usize();
-    let reading = Limited::new(request.into_body(), limit).collect();
+    let mut body = Limited::new(request.into_body(), limit);
+    let reading = async {
+        // Copied as it comes: a piece of a body keeps the whole buffer that it was read into, so that a client that sends single bytes
+        // would have eight kilobytes kept for each.
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame?.into_data() {
+                whole.extend_from_slice(&data);
+            }
+        }
+        Ok::<_, BoxError>(whole.freeze())
+    };
     match tokio::time::timeout(app.config.server.request_timeout.get(), reading).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
             let message = format!("The body is larger than {limit} bytes.");
             Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge, message))
