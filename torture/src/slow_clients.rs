@@ -2,16 +2,15 @@
 
 use crate::community::Community;
 use crate::http::Request;
-use crate::load::{self, Plan};
+use crate::load::{self, Measured, Plan};
 use crate::report::{Context, Report, milliseconds};
-use crate::server::wait_until;
-use anyhow::{Context as _, Result, ensure};
+use crate::server::{Server, wait_until};
+use anyhow::{Result, ensure};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 /// The server's patience, shortened.
@@ -21,7 +20,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// Beyond the server's patience.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// Memory that all of them together may cost, in MiB.
+/// Memory that all of one kind together may cost, in MiB.
 const MEMORY: f64 = 50.0;
 
 /// Pause between two bytes.
@@ -29,6 +28,21 @@ const DRIP: Duration = Duration::from_millis(200);
 
 /// Answers that a slow reader asks for and does not take; more than the system's buffers hold.
 const UNREAD: usize = 40;
+
+/// How a client is slow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Slow {
+    Head,
+    Body,
+    Reader,
+}
+
+/// What one kind did.
+struct Phase {
+    gone: Duration,
+    p99: Duration,
+    broken: usize,
+}
 
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
@@ -45,65 +59,61 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     }
     drop(client);
     let page = Request::get(format!("/api/v2/pm/?user={}&limit=10", other.id), &one.token).bytes();
-    let normal = Request::get(format!("/api/v2/pm/?user={}&limit=10", other.id), &one.token).bytes();
-    let measure = |seconds| {
-        let (normal, plan) =
-            (normal.clone(), Plan { connections: 4, time: Duration::from_secs(seconds), rate: Some(200.0) });
-        load::run(server.address, plan, move |_| normal.clone())
-    };
-    let before = measure(2)?;
-    // All that is allocated once has been.
-    let quiet_handles = wait_for_quiet(&server)?;
+    let before = others(&server, &page)?;
+    wait_for_quiet(&server)?;
     let (memory_before, _) = server.memory_mib()?;
     let each = context.pick(200, 2_000);
-    let (closed, readers) = (Closed::default(), Arc::new(AtomicBool::new(false)));
-    let token = one.token.clone();
-    let (during, memory, gone) = std::thread::scope(|scope| -> Result<_> {
-        let slow = scope.spawn(|| closed.all(server.address, each, &token, &page, &readers));
-        let during = measure(4)?;
-        let (_, memory) = server.memory_mib()?;
-        // Who reads nothing never sees the end of the connection; the server's handles show it.
-        let began = Instant::now();
-        wait_until("all slow clients are gone", || Ok(server.handles()? <= quiet_handles + 4))?;
-        let gone = began.elapsed();
-        readers.store(true, Ordering::Release);
-        slow.join().expect("no client panics")?;
-        Ok((during, memory, gone))
-    })?;
-    let slowest = Duration::from_micros(closed.slowest.load(Ordering::Relaxed) as u64);
     let patience = HEADER_TIMEOUT.max(REQUEST_TIMEOUT) + SLACK;
-    report.demand(slowest <= patience, || format!("a slow client was closed after {} ms", milliseconds(slowest)));
-    // The measurement ran for four seconds before.
-    let readers_gone = gone + Duration::from_secs(4);
-    report.demand(readers_gone <= patience + SLACK, || {
-        format!("slow readers stay for {} ms", milliseconds(readers_gone))
-    });
-    let growth = memory - memory_before;
-    report.demand(growth <= MEMORY, || format!("slow clients cost {growth:.0} MiB"));
     let bound = before.p99() * 2 + Duration::from_millis(250);
-    report.demand(during.p99() <= bound, || format!("p99 of others is {} ms", milliseconds(during.p99())));
-    report.demand(during.broken == 0, || format!("{} others lost their connection", during.broken));
+    let mut told = Vec::new();
+    for kind in [Slow::Head, Slow::Body, Slow::Reader] {
+        let Phase { gone, p99, broken } = phase(&server, kind, each, &one.token, &page)?;
+        let memory = server.memory_mib()?.1 - memory_before;
+        report.demand(gone <= patience, || format!("{kind:?}: the last is gone after {} ms", milliseconds(gone)));
+        report.demand(p99 <= bound, || format!("{kind:?}: others' p99 is {} ms", milliseconds(p99)));
+        report.demand(broken == 0, || format!("{kind:?}: {broken} others lost their connection"));
+        report.demand(memory <= MEMORY, || format!("{kind:?}: {memory:.0} MiB more at the highest"));
+        let (gone, p99) = (milliseconds(gone), milliseconds(p99));
+        told.push(format!(
+            "{each} slow with the {kind:?}: gone after {gone} ms, others' p99 {p99} ms, {memory:.0} MiB more at most"
+        ));
+        report.figure(&format!("{kind:?}_gone_ms"), gone);
+        report.figure(&format!("{kind:?}_others_p99_ms"), p99);
+        report.figure(&format!("{kind:?}_memory_mib"), memory.round());
+    }
     report.demand(server.is_alive()?, || "the process has ended".to_owned());
     report.look_for_panics(&start.log)?;
-    report.done = format!(
-        "{each} slow heads, {each} slow bodies, {each} slow readers: closed after {} ms and {} ms at the latest; others' p99 {} ms against {} \
-         ms before; {growth:.0} MiB more",
-        milliseconds(slowest),
-        milliseconds(readers_gone),
-        milliseconds(during.p99()),
-        milliseconds(before.p99()),
-    );
-    report.figure("each", each);
-    report.figure("slowest_close_ms", milliseconds(slowest));
-    report.figure("readers_gone_ms", milliseconds(readers_gone));
-    report.figure("memory_growth_mib", growth.round());
-    report.figure("p99_before_ms", milliseconds(before.p99()));
-    report.figure("p99_during_ms", milliseconds(during.p99()));
+    report.done = format!("{}; others' p99 was {} ms before", told.join("; "), milliseconds(before.p99()));
     Ok(report)
 }
 
+/// Other clients, at a rate that leaves the server room.
+fn others(server: &Server, page: &[u8]) -> Result<Measured> {
+    let (page, plan) = (page.to_vec(), Plan { connections: 4, time: Duration::from_secs(2), rate: Some(200.0) });
+    load::run(server.address, plan, move |_| page.clone())
+}
+
+/// Lets all clients of one kind come, and waits until the server has got rid of them. Their handles show it: who reads nothing never sees
+/// the end of the connection.
+fn phase(server: &Server, kind: Slow, each: usize, token: &str, page: &[u8]) -> Result<Phase> {
+    let quiet = wait_for_quiet(server)?;
+    let (address, over) = (server.address, AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| come(address, kind, each, token, page, &over));
+        let came = wait_until("they come", || Ok(server.handles()? > quiet + each / 2)).map(|_| Instant::now());
+        let result = came.and_then(|came| {
+            let others = others(server, page)?;
+            wait_until("all slow clients are gone", || Ok(server.handles()? <= quiet + 4))?;
+            Ok(Phase { gone: came.elapsed(), p99: others.p99(), broken: others.broken })
+        });
+        over.store(true, Ordering::Release);
+        slow.join().expect("no client panics")?;
+        result
+    })
+}
+
 /// The handles of a server that nobody is connected to any more.
-fn wait_for_quiet(server: &crate::server::Server) -> Result<usize> {
+fn wait_for_quiet(server: &Server) -> Result<usize> {
     let mut last = server.handles()?;
     let mut since = Instant::now();
     wait_until("connections have ended", || {
@@ -116,69 +126,47 @@ fn wait_for_quiet(server: &crate::server::Server) -> Result<usize> {
     Ok(last)
 }
 
-/// When slow clients were closed.
-#[derive(Default)]
-struct Closed {
-    /// In microseconds.
-    slowest: AtomicUsize,
+/// Every client of one kind, until it is over.
+fn come(address: SocketAddr, kind: Slow, each: usize, token: &str, page: &[u8], over: &AtomicBool) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let start = match kind {
+        Slow::Head => b"GET /api/v2/pm/ HTTP/1.1\r\nhost: parlour\r\nx-slow: ".to_vec(),
+        Slow::Body => {
+            let mut request = Request::send(token, &[1], &"slow ".repeat(200), None).bytes();
+            request.truncate(request.len() - 1_000);
+            request
+        }
+        Slow::Reader => page.repeat(UNREAD),
+    };
+    runtime.block_on(async {
+        let mut clients = JoinSet::new();
+        for _ in 0..each {
+            clients.spawn(client(address, kind, start.clone()));
+        }
+        while !over.load(Ordering::Acquire) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    })
 }
 
-impl Closed {
-    fn all(&self, address: SocketAddr, each: usize, token: &str, page: &[u8], readers: &AtomicBool) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let head = b"GET /api/v2/pm/ HTTP/1.1\r\nhost: parlour\r\nx-slow: ".to_vec();
-        let mut body = Request::send(token, &[1], &"slow ".repeat(200), None).bytes();
-        body.truncate(body.len() - 1_000);
-        runtime.block_on(async {
-            let mut clients = JoinSet::new();
-            let mut quiet = Vec::new();
-            for _ in 0..each {
-                clients.spawn(drip(address, head.clone()));
-                clients.spawn(drip(address, body.clone()));
-                quiet.push(tokio::spawn(ask_and_wait(address, page.to_vec())));
-            }
-            while let Some(took) = clients.join_next().await {
-                let took = usize::try_from(took??.as_micros())?;
-                self.slowest.fetch_max(took, Ordering::Relaxed);
-            }
-            while !readers.load(Ordering::Acquire) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            drop(quiet);
-            Ok(())
-        })
+/// Sends `start` and then a byte at a time, or takes nothing of the answers.
+async fn client(address: SocketAddr, kind: Slow, start: Vec<u8>) -> Result<()> {
+    let socket = TcpSocket::new_v4()?;
+    if kind == Slow::Reader {
+        socket.set_recv_buffer_size(4096)?;
     }
-}
-
-/// Sends `start` and then a byte at a time; answers after what time the server closed the connection.
-async fn drip(address: SocketAddr, start: Vec<u8>) -> Result<Duration> {
-    let began = Instant::now();
-    let mut stream = TcpStream::connect(address).await?;
+    let mut stream = socket.connect(address).await?;
     stream.write_all(&start).await?;
+    if kind == Slow::Reader {
+        std::future::pending::<()>().await;
+    }
     let mut answer = [0; 1024];
-    while began.elapsed() < Duration::from_secs(60) {
+    loop {
         tokio::select! {
-            read = stream.read(&mut answer) => match read {
-                Ok(0) | Err(_) => return Ok(began.elapsed()),
-                // The answer that says why; the end comes after it.
-                Ok(_) => {}
-            },
-            () = tokio::time::sleep(DRIP) => {
-                if stream.write_all(b"x").await.is_err() {
-                    return Ok(began.elapsed());
-                }
-            }
+            // Not the end yet, but the answer that says why.
+            read = stream.read(&mut answer) => ensure!(read? > 0, "closed"),
+            () = tokio::time::sleep(DRIP) => stream.write_all(b"x").await?,
         }
     }
-    Ok(began.elapsed())
-}
-
-/// Asks for many pages with a small buffer and takes none of them.
-async fn ask_and_wait(address: SocketAddr, page: Vec<u8>) -> Result<TcpStream> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_recv_buffer_size(4096)?;
-    let mut stream = socket.connect(address).await.context("a slow reader cannot connect")?;
-    // The server may have enough of it before everything is written.
-    let _ = stream.write_all(&page.repeat(UNREAD)).await;
-    Ok(stream)
 }
