@@ -10,6 +10,23 @@ pub(super) fn examine(read: &Read<'_>, report: &mut Report, watch: &Watch) -> Re
     for line in integrity(read)? {
         report.damage("integrity", line);
     }
+    examine_texts(read, report)
+}
+
+/// Texts that are none: SQLite takes any bytes for a text, and whoever reads such a row gets an error.
+fn examine_texts(read: &Read<'_>, report: &mut Report) -> Result<()> {
+    let columns = "select s.name, c.name from sqlite_schema s, pragma_table_info(s.name) c
+                   where s.type = 'table' and s.name not like 'sqlite%' and c.type = 'TEXT' collate nocase";
+    for (table, column) in read.rows(columns, &[], |row| Ok((row.text(0)?, row.text(1)?)))? {
+        let mut broken = 0_u64;
+        read.each(&format!("select {column} from {table} where {column} is not null"), &[], |row| {
+            broken += u64::from(row.str(0).is_err());
+            Ok(())
+        })?;
+        if broken > 0 {
+            report.add(Problem::damage("text", format!("{broken} values of {table}.{column} are not UTF-8")), None);
+        }
+    }
     Ok(())
 }
 
