@@ -279,7 +279,7 @@ pub(crate) fn settle(
 /// A failure of the store.
 pub fn mark_seen(tx: &Tx<'_>, thread: ThreadId, user: UserId, up_to: Seq, now: Timestamp) -> Result<bool> {
     let Some(member) = membership(tx, thread, user)? else { return Ok(false) };
-    let read_seq = up_to.clamp(member.read_seq, member.thread.last_seq);
+    let read_seq = up_to.max(member.read_seq).min(member.thread.last_seq);
     if read_seq == member.read_seq {
         return Ok(false);
     }

@@ -244,10 +244,12 @@ impl Examined {
     /// What could not be said before the end of the thread was known.
     fn settle_members(&mut self) {
         self.thread.last_message_at = self.newest.map_or(self.thread.last_message_at, |newest| newest.created_at);
+        // A damaged row may say anything.
+        let last_seq = self.thread.last_seq.max(0);
         for member in &mut self.members {
             let derived = &mut member.derived;
-            derived.read_seq = derived.read_seq.clamp(0, self.thread.last_seq);
-            derived.cleared_seq = derived.cleared_seq.clamp(0, self.thread.last_seq);
+            derived.read_seq = derived.read_seq.clamp(0, last_seq);
+            derived.cleared_seq = derived.cleared_seq.clamp(0, last_seq);
             let shown = self.newest.filter(|newest| newest.seq > derived.cleared_seq);
             derived.listed_at = shown.map(|newest| newest.created_at);
         }
