@@ -41,6 +41,8 @@ enum Effect {
 struct Trial {
     effect: Effect,
     detected: bool,
+    /// What the server's log says of an error that the doctor did not find.
+    undetected: Option<String>,
     problems: Vec<String>,
 }
 
@@ -94,10 +96,15 @@ fn summarize(context: &Context, results: Vec<Trial>, report: &mut Report) {
     report.figure("detected", detected);
     report.figure("other_values", count(Effect::Value));
     report.figure("other_values_detected", found(Effect::Value));
+    let undetected: Vec<String> = results.iter().filter_map(|trial| trial.undetected.clone()).collect();
+    report.figure("undetected_errors", undetected.clone());
     if context.has_doctor {
         // 99 of 100 on many; on few, one may slip through.
         let enough = if visible < 100 { detected + 1 >= visible } else { detected * 100 >= visible * 99 };
         report.demand(enough, || format!("the doctor found {detected} of {visible} flips that change answers"));
+        if !enough {
+            report.problems.extend(undetected);
+        }
     }
     report.problems.extend(results.into_iter().flat_map(|trial| trial.problems));
 }
@@ -132,11 +139,18 @@ fn flip(
     byte[0] ^= 1 << (index % 8);
     file.write_all_at(&byte, offset as u64)?;
     drop(file);
-    let detected = context.has_doctor && !matches!(doctor::examine(&context.parlour, folder)?, Diagnosis::Sound);
-    let mut start = Start::new(&context.parlour, folder, &context.settings)?;
-    start.data_dir = folder.to_owned();
     let mut report = Report::default();
     let name = format!("flip {index} at byte {offset}");
+    let detected = context.has_doctor
+        && match doctor::examine(&context.parlour, folder) {
+            Ok(diagnosis) => !matches!(diagnosis, Diagnosis::Sound),
+            Err(error) => {
+                report.problem(format!("{name}: {}", format!("{error:#}").replace('\n', " ")));
+                false
+            }
+        };
+    let mut start = Start::new(&context.parlour, folder, &context.settings)?;
+    start.data_dir = folder.to_owned();
     let (effect, detected) = match start.ready_or_ended()? {
         // Not ready, or not even started: as loud as can be.
         Err(_) => (Effect::Error, true),
@@ -154,7 +168,15 @@ fn flip(
     let silent = effect == Effect::Structure && !detected && context.has_doctor;
     report.demand(!silent, || format!("{name}: rows are missing or elsewhere, and the doctor finds nothing"));
     report.look_for_panics(&start.log)?;
-    Ok(Trial { effect, detected, problems: report.problems })
+    let undetected = if effect == Effect::Error && !detected { Some(first_fault(&start.log, &name)?) } else { None };
+    Ok(Trial { effect, detected, undetected, problems: report.problems })
+}
+
+/// The reason that the log gives for an error.
+fn first_fault(log: &Path, name: &str) -> Result<String> {
+    let log = std::fs::read_to_string(log)?;
+    let line = log.lines().find(|line| line.contains("reason=")).unwrap_or_default();
+    Ok(format!("{name}: {}", line.split_once("reason=").map_or("an error without a reason", |(_, reason)| reason)))
 }
 
 /// Everything that every member can see; `None` if an answer is an error.
@@ -208,15 +230,23 @@ fn compare(seen: &Seen, right: &Seen, community: &Community, name: &str, report:
         let other_rows = found.len() != expected.len();
         let (found_ids, ids): (BTreeSet<_>, BTreeSet<_>) =
             (found.iter().map(id).collect(), expected.iter().map(id).collect());
-        // A number may become another one, but not that of a message which this member must not see.
+        // A number may become that of another row, but no text may be one that this member must not see.
+        let text = |row: &Value| row["message"].as_str().map(str::to_owned);
         let own: BTreeSet<_> = right
             .iter()
             .filter(|((member, _), _)| *member == asked.0)
-            .flat_map(|(_, rows)| rows.iter().map(id))
+            .flat_map(|(_, rows)| rows.iter().map(text))
             .collect();
-        let all: BTreeSet<_> = right.values().flatten().map(id).collect();
-        let foreign = found_ids.iter().any(|id| all.contains(id) && !own.contains(id));
-        report.demand(!foreign, || format!("{name}: member {} sees another's message", community.members[asked.0].id));
+        let all: BTreeSet<_> = right.values().flatten().map(text).collect();
+        for foreign in found.iter().filter(|row| all.contains(&text(row)) && !own.contains(&text(row))) {
+            let shown = text(foreign).unwrap_or_default();
+            let member = community.members[asked.0].id;
+            report.problem(format!(
+                "{name}: {member} asks {} and sees another's message, {}",
+                asked.1,
+                &shown[..shown.len().min(12)]
+            ));
+        }
         if other_rows || (found_ids.len() != ids.len()) {
             effect = Effect::Structure;
         } else if effect == Effect::None {
