@@ -6,7 +6,7 @@
 use crate::random::Random;
 use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use parlour_core::import::{OnRefusal, Outcome, Record, import_batch};
+use parlour_core::import::{Marks, OnRefusal, Outcome, Record, import_batch};
 use parlour_core::{Clock, Core, Rules};
 use parlour_store::{DATABASE_FILE, Store};
 use parlour_types::model::UserChange;
@@ -100,8 +100,8 @@ impl Dataset {
             let id = ThreadId::new(index as i64 + 1).context("a small id")?;
             let (one, other) = (id_of(*one), id_of(*other));
             batch.push(Record::Thread { id: Some(id), participants: [one, other], created_at: now.plus_micros(-1) });
-            batch.push(Record::Follow { follower: one, followed: other });
-            batch.push(Record::Follow { follower: other, followed: one });
+            batch.push(Record::Follow { follower: one, followed: other, created_at: None });
+            batch.push(Record::Follow { follower: other, followed: one, created_at: None });
         }
         flush(&mut batch)?;
         self.messages(now, |record| {
@@ -127,6 +127,7 @@ impl Dataset {
                 receiver: id_of(receiver),
                 created_at: now.plus_micros((number as i64 - self.messages as i64) * 1_000),
                 text: text(&mut random),
+                marks: Marks::default(),
             })?;
         }
         Ok(())

@@ -7,12 +7,18 @@
 use crate::directory::{UpsertOutcome, UserRow};
 use crate::rules::MAX_KEY_CHARS;
 use crate::{Core, Error, FieldProblem, Result};
-use parlour_store::import::{self, PastMessage};
+use parlour_store::import::{self, FirstUnread, PastMessage};
 use parlour_store::{StoreError, Tx, relations, users};
-use parlour_types::model::UserChange;
+use parlour_types::model::{MessageStatus, Settings, UserChange};
 use parlour_types::text::{TextProblem, check_message_text};
 use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+/// How an export names what has no external id; the message's number follows.
+pub const OWN_KEY: &str = "parlour:";
+
+/// How far numbers brought along may lie above those of this moment.
+const CLOCK_TOLERANCE_MICROS: i64 = 3_600_000_000;
 
 /// One record of an import.
 #[derive(Clone)]
@@ -30,6 +36,24 @@ pub enum Record {
         follower: UserId,
         /// Whom.
         followed: UserId,
+        /// Since when; `None` for now.
+        created_at: Option<Timestamp>,
+    },
+    /// `user` hides `hidden`.
+    Hide {
+        /// Who hides.
+        user: UserId,
+        /// Whom.
+        hidden: UserId,
+        /// Since when.
+        created_at: Timestamp,
+    },
+    /// The settings of a member.
+    Settings {
+        /// Whose.
+        user: UserId,
+        /// All of them.
+        settings: Settings,
     },
     /// The thread of two users; only needed to give it a number or a time of its own.
     Thread {
@@ -52,9 +76,29 @@ pub enum Record {
         receiver: UserId,
         /// When.
         created_at: Timestamp,
-        /// What.
+        /// What; empty once it was taken back.
         text: String,
+        /// What has become of it since.
+        marks: Marks,
     },
+}
+
+/// What has become of a message since it was sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Marks {
+    /// Where it is in its life.
+    pub status: MessageStatus,
+    /// The receiver has not seen it.
+    pub unread: bool,
+    /// Who has deleted the thread for themselves up to here.
+    pub cleared_by: Vec<UserId>,
+}
+
+impl Default for Marks {
+    /// Sent and seen.
+    fn default() -> Self {
+        Self { status: MessageStatus::Created, unread: false, cleared_by: Vec::new() }
+    }
 }
 
 /// What became of one record.
@@ -112,7 +156,7 @@ pub async fn import_batch(
     let max_message_chars = core.rules.max_message_chars;
     core.store
         .write(move |tx| {
-            let mut batch = Batch { tx, now, max_message_chars, touched: BTreeSet::new() };
+            let mut batch = Batch { tx, now, max_message_chars, touched: BTreeMap::new() };
             let mut outcomes = Vec::with_capacity(records.len());
             for (index, record) in records.into_iter().enumerate() {
                 match batch.take(record)? {
@@ -122,8 +166,8 @@ pub async fn import_batch(
                     outcome => outcomes.push(outcome),
                 }
             }
-            for thread in &batch.touched {
-                import::settle_thread(tx, *thread, now)?;
+            for (thread, unread) in &batch.touched {
+                import::settle_thread(tx, *thread, unread, now)?;
             }
             Ok(outcomes)
         })
@@ -134,14 +178,17 @@ struct Batch<'a, 'c> {
     tx: &'a Tx<'c>,
     now: Timestamp,
     max_message_chars: usize,
-    touched: BTreeSet<ThreadId>,
+    /// The threads that have grown, each with what is unread in what was added.
+    touched: BTreeMap<ThreadId, Vec<FirstUnread>>,
 }
 
 impl Batch<'_, '_> {
     fn take(&mut self, record: Record) -> Result<Outcome> {
         let taken = match record {
             Record::User { id, change } => self.user(id, *change),
-            Record::Follow { follower, followed } => self.follow(follower, followed),
+            Record::Follow { follower, followed, created_at } => self.follow(follower, followed, created_at),
+            Record::Hide { user, hidden, created_at } => self.hide(user, hidden, created_at),
+            Record::Settings { user, settings } => self.settings(user, settings),
             Record::Thread { id, participants, created_at } => self.thread(id, participants, created_at),
             message @ Record::Message { .. } => self.message(message),
         };
@@ -159,13 +206,36 @@ impl Batch<'_, '_> {
         Ok(result.outcome != UpsertOutcome::Unchanged)
     }
 
-    fn follow(&self, follower: UserId, followed: UserId) -> Result<bool> {
+    fn follow(&self, follower: UserId, followed: UserId, created_at: Option<Timestamp>) -> Result<bool> {
         self.known(follower, "follower")?;
         self.known(followed, "followed")?;
         if follower == followed {
             return Err(Error::field("followed", ErrorCode::Invalid, "Nobody follows themselves."));
         }
-        Ok(relations::follow(self.tx, follower, followed, self.now)?)
+        let created_at = created_at.unwrap_or(self.now);
+        self.past(created_at, "created_at")?;
+        Ok(relations::follow(self.tx, follower, followed, created_at)?)
+    }
+
+    fn hide(&self, user: UserId, hidden: UserId, created_at: Timestamp) -> Result<bool> {
+        self.known(user, "user")?;
+        self.known(hidden, "hidden")?;
+        if user == hidden {
+            return Err(Error::field("hidden", ErrorCode::Invalid, "Nobody hides themselves."));
+        }
+        self.past(created_at, "created_at")?;
+        if relations::hides(self.tx, user, hidden)? {
+            return Ok(false);
+        }
+        relations::hide(self.tx, user, hidden, created_at)?;
+        Ok(true)
+    }
+
+    fn settings(&self, user: UserId, settings: Settings) -> Result<bool> {
+        self.known(user, "user")?;
+        let before = users::settings(self.tx, user)?;
+        users::set_settings(self.tx, user, settings)?;
+        Ok(before != settings)
     }
 
     fn thread(&self, id: Option<ThreadId>, [creator, other]: [UserId; 2], created_at: Timestamp) -> Result<bool> {
@@ -191,7 +261,9 @@ impl Batch<'_, '_> {
     }
 
     fn message(&mut self, record: Record) -> Result<bool> {
-        let Record::Message { id, ext_id, sender, receiver, created_at, text } = record else { return Ok(false) };
+        let Record::Message { id, ext_id, sender, receiver, created_at, text, marks } = record else {
+            return Ok(false);
+        };
         if ext_id.is_empty() || ext_id.chars().count() > MAX_KEY_CHARS {
             return Err(Error::field("ext_id", ErrorCode::Invalid, "Must be 1 to 255 characters."));
         }
@@ -204,34 +276,57 @@ impl Batch<'_, '_> {
             return Err(Error::field("receiver", ErrorCode::Invalid, "Nobody writes to themselves."));
         }
         self.past(created_at, "created_at")?;
-        check_message_text(&text, self.max_message_chars).map_err(|problem| {
+        if marks.status == MessageStatus::Created {
+            self.check_text(&text)?;
+        }
+        if marks.cleared_by.iter().any(|user| *user != sender && *user != receiver) {
+            return Err(Error::field("cleared_by", ErrorCode::Invalid, "Only the two of the thread can delete it."));
+        }
+        let known = import::existing_thread(self.tx, sender, receiver)?;
+        match (id, known) {
+            (Some(id), known) => {
+                // What the server itself issued is known by its number alone.
+                if ext_id.strip_prefix(OWN_KEY).is_some_and(|own| own == id.to_string())
+                    && known.map(|thread| import::is_of(self.tx, id, thread.id)).transpose()? == Some(true)
+                {
+                    return Ok(false);
+                }
+                self.free(id.get())?;
+                let highest = known.map(|thread| import::highest_id(self.tx, thread.id)).transpose()?.flatten();
+                if highest.is_some_and(|highest| id <= highest) {
+                    return Err(Error::field("id", ErrorCode::OutOfRange, "Ids must grow along a thread."));
+                }
+            }
+            // Without a number, time alone says where a message belongs.
+            (None, Some(thread)) if thread.last_seq > 0 && created_at < thread.last_message_at => {
+                let message = "Must not be earlier than the thread's newest message.";
+                return Err(Error::field("created_at", ErrorCode::OutOfRange, message));
+            }
+            (None, _) => {}
+        }
+        let thread = match known {
+            Some(thread) => thread.id,
+            None => import::direct_thread(self.tx, sender, receiver, None, created_at, self.now)?,
+        };
+        let Marks { status, unread, cleared_by } = &marks;
+        let message = PastMessage { id, ext_id: &ext_id, sender, created_at, status: *status, text: &text, cleared_by };
+        let seq = import::append(self.tx, thread, message, self.now)?;
+        let firsts = self.touched.entry(thread).or_default();
+        if *unread && firsts.iter().all(|first| first.user != receiver) {
+            firsts.push(FirstUnread { user: receiver, seq });
+        }
+        Ok(true)
+    }
+
+    fn check_text(&self, text: &str) -> Result<()> {
+        check_message_text(text, self.max_message_chars).map_err(|problem| {
             let (code, message) = match problem {
                 TextProblem::Blank => (ErrorCode::Blank, "This field may not be blank.".into()),
                 TextProblem::Nul => (ErrorCode::Invalid, "Null characters are not allowed.".into()),
                 TextProblem::TooLong { limit } => (ErrorCode::MaxLength, format!("At most {limit} characters.")),
             };
             Error::field("text", code, message)
-        })?;
-        let known = import::existing_thread(self.tx, sender, receiver)?;
-        if known.is_some_and(|thread| thread.last_seq > 0 && created_at < thread.last_message_at) {
-            let message = "Must not be earlier than the thread's newest message.";
-            return Err(Error::field("created_at", ErrorCode::OutOfRange, message));
-        }
-        if let Some(id) = id {
-            self.free(id.get())?;
-            let highest = known.map(|thread| import::highest_id(self.tx, thread.id)).transpose()?.flatten();
-            if highest.is_some_and(|highest| id <= highest) {
-                return Err(Error::field("id", ErrorCode::OutOfRange, "Ids must grow along a thread."));
-            }
-        }
-        let thread = match known {
-            Some(thread) => thread.id,
-            None => import::direct_thread(self.tx, sender, receiver, None, created_at, self.now)?,
-        };
-        let message = PastMessage { id, ext_id: &ext_id, sender, created_at, text: &text };
-        import::append(self.tx, thread, message, self.now)?;
-        self.touched.insert(thread);
-        Ok(true)
+        })
     }
 
     fn known(&self, user: UserId, field: &'static str) -> Result<()> {
@@ -246,9 +341,10 @@ impl Batch<'_, '_> {
         Ok(())
     }
 
-    /// A number brought along must be unused, and lie below those that the server issues from now on.
+    /// A number brought along must be unused, and lie below those that the server issues from now on. What it issued itself a moment ago may
+    /// lie a little above, after a burst of sends or when the clock was set back; it goes on above that.
     fn free(&self, id: i64) -> Result<()> {
-        if id >= self.tx.id_floor(self.now) {
+        if id >= self.tx.id_floor(self.now.plus_micros(CLOCK_TOLERANCE_MICROS)) {
             return Err(Error::field(
                 "id",
                 ErrorCode::OutOfRange,

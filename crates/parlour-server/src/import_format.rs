@@ -2,7 +2,8 @@
 
 use crate::json_row::{parse_row, parse_strict, parse_user};
 use parlour_core::FieldProblem;
-use parlour_core::import::Record;
+use parlour_core::import::{Marks, Record};
+use parlour_types::model::{MessageStatus, Settings};
 use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -29,6 +30,33 @@ struct HeaderLine {
 struct FollowLine {
     follower: UserId,
     followed: UserId,
+    #[serde(default, deserialize_with = "time_if_given")]
+    created_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HideLine {
+    user: UserId,
+    hidden: UserId,
+    #[serde(deserialize_with = "time")]
+    created_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsLine {
+    user: UserId,
+    #[serde(deserialize_with = "setting::<-1, _>")]
+    qa_frequency: i64,
+    #[serde(deserialize_with = "setting::<0, _>")]
+    email_notification_not_qa: i64,
+    #[serde(deserialize_with = "setting::<0, _>")]
+    mobile_notifications_scmty: i64,
+    #[serde(deserialize_with = "setting::<0, _>")]
+    show_toast_notifications: i64,
+    #[serde(deserialize_with = "setting::<0, _>")]
+    toast_notifications_emit_sound: i64,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +79,34 @@ struct MessageLine {
     receiver: UserId,
     #[serde(deserialize_with = "time")]
     created_at: Timestamp,
-    text: String,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    status: Option<Taken>,
+    #[serde(default)]
+    unread: bool,
+    #[serde(default)]
+    cleared_by: Vec<UserId>,
+}
+
+/// How a message was taken back.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Taken {
+    Hidden,
+    Deleted,
+}
+
+/// From `LEAST` to 1.
+fn setting<'de, const LEAST: i64, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let value = i64::deserialize(deserializer)?;
+    let message = || format!("must be an integer from {LEAST} to 1");
+    if (LEAST..=1).contains(&value) { Ok(value) } else { Err(serde::de::Error::custom(message())) }
+}
+
+fn time_if_given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| Timestamp::parse(&text).map_err(serde::de::Error::custom)).transpose()
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
@@ -79,17 +134,48 @@ pub(crate) fn parse_line(line: &[u8]) -> Result<Line, FieldProblem> {
             Ok(Line::Record(Record::User { id, change: Box::new(change) }))
         }
         Some("follow") => {
-            let FollowLine { follower, followed } = parse_row(row)?;
-            Ok(Line::Record(Record::Follow { follower, followed }))
+            let FollowLine { follower, followed, created_at } = parse_row(row)?;
+            Ok(Line::Record(Record::Follow { follower, followed, created_at }))
         }
+        Some("hide") => {
+            let HideLine { user, hidden, created_at } = parse_row(row)?;
+            Ok(Line::Record(Record::Hide { user, hidden, created_at }))
+        }
+        Some("settings") => Ok(Line::Record(settings(parse_row(row)?))),
         Some("thread") => {
             let ThreadLine { id, participants, created_at } = parse_row(row)?;
             Ok(Line::Record(Record::Thread { id, participants, created_at }))
         }
-        Some("message") => {
-            let MessageLine { id, ext_id, sender, receiver, created_at, text } = parse_row(row)?;
-            Ok(Line::Record(Record::Message { id, ext_id, sender, receiver, created_at, text }))
+        Some("message") => Ok(Line::Record(message(parse_row(row)?)?)),
+        _ => {
+            let message = "Must be parlour, user, follow, hide, settings, thread or message.";
+            Err(FieldProblem::new("type", ErrorCode::Invalid, message))
         }
-        _ => Err(FieldProblem::new("type", ErrorCode::Invalid, "Must be parlour, user, follow, thread or message.")),
     }
+}
+
+fn settings(line: SettingsLine) -> Record {
+    let settings = Settings {
+        qa_frequency: line.qa_frequency,
+        email_notification_not_qa: line.email_notification_not_qa,
+        mobile_notifications_scmty: line.mobile_notifications_scmty,
+        show_toast_notifications: line.show_toast_notifications,
+        toast_notifications_emit_sound: line.toast_notifications_emit_sound,
+    };
+    Record::Settings { user: line.user, settings }
+}
+
+fn message(line: MessageLine) -> Result<Record, FieldProblem> {
+    let MessageLine { id, ext_id, sender, receiver, created_at, text, status, unread, cleared_by } = line;
+    let (status, text) = match (status, text) {
+        (None, Some(text)) => (MessageStatus::Created, text),
+        (None, None) => return Err(FieldProblem::new("text", ErrorCode::Required, "This field is required.")),
+        (Some(_), Some(_)) => {
+            return Err(FieldProblem::new("text", ErrorCode::Invalid, "A message that was taken back has no text."));
+        }
+        (Some(Taken::Hidden), None) => (MessageStatus::Hidden, String::new()),
+        (Some(Taken::Deleted), None) => (MessageStatus::Deleted, String::new()),
+    };
+    let marks = Marks { status, unread: unread && status != MessageStatus::Deleted, cleared_by };
+    Ok(Record::Message { id, ext_id, sender, receiver, created_at, text, marks })
 }

@@ -7,6 +7,7 @@ mod auth;
 pub mod cli;
 pub mod config;
 pub mod error;
+mod export_format;
 mod extract;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -39,23 +39,30 @@ pub struct Contents {
 /// # Errors
 /// [`StoreError::Exists`] for an existing `file`, [`StoreError::Unfit`] when what was copied is not whole; `file` is then as it was.
 pub fn backup(database: &Path, file: &Path, existing: Existing, watch: &Watch) -> Result<Contents> {
-    let failed = |source| StoreError::File { path: file.to_owned(), source };
+    let copy = create_beside(database, file, existing)?;
+    // Opened before anything else: what is acknowledged from now on may be missing, nothing earlier.
+    let source = connect_reader(database)?;
+    source.execute_batch("begin")?;
+    migrate::check(&source)?;
+    copy_pages(&source, copy.path(), watch)?;
+    drop(source);
+    let contents = verify(copy.path(), watch).map_err(|error| named(error, file))?;
+    put_in_place(copy, file, existing)?;
+    Ok(contents)
+}
+
+/// A temporary file, for the owner's eyes alone, that is to become `file`.
+///
+/// # Errors
+/// [`StoreError::Exists`] for an existing `file` that must stay, [`StoreError::Unfit`] for the database itself.
+pub fn create_beside(database: &Path, file: &Path, existing: Existing) -> Result<NamedTempFile> {
     if existing == Existing::Refuse && file.exists() {
         return Err(StoreError::Exists { path: file.to_owned() });
     }
     if same(database, file) {
         return Err(StoreError::Unfit { path: file.to_owned(), reason: "it is the database itself".into() });
     }
-    // Opened before anything else: what is acknowledged from now on may be missing, nothing earlier.
-    let source = connect_reader(database)?;
-    source.execute_batch("begin")?;
-    migrate::check(&source)?;
-    let copy = NamedTempFile::new_in(folder(file)).map_err(failed)?;
-    copy_pages(&source, copy.path(), watch)?;
-    drop(source);
-    let contents = verify(copy.path(), watch).map_err(|error| named(error, file))?;
-    put_in_place(copy, file, existing)?;
-    Ok(contents)
+    NamedTempFile::new_in(folder(file)).map_err(|source| StoreError::File { path: file.to_owned(), source })
 }
 
 fn copy_pages(source: &Connection, to: &Path, watch: &Watch) -> Result<()> {
@@ -103,7 +110,10 @@ pub(crate) fn verify(copy: &Path, watch: &Watch) -> Result<Contents> {
 }
 
 /// Brings a temporary file to disk and gives it its name, so that there is never half a file of that name.
-pub(crate) fn put_in_place(copy: NamedTempFile, file: &Path, existing: Existing) -> Result<()> {
+///
+/// # Errors
+/// [`StoreError::Exists`], or what the system says.
+pub fn put_in_place(copy: NamedTempFile, file: &Path, existing: Existing) -> Result<()> {
     let failed = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::AlreadyExists => StoreError::Exists { path: file.to_owned() },
         _ => StoreError::File { path: file.to_owned(), source },

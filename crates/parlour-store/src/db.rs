@@ -100,6 +100,10 @@ impl Row<'_> {
         Ok(self.0.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?.map(str::to_owned))
     }
 
+    pub(crate) fn str_opt(&self, column: usize) -> Result<Option<&str>> {
+        Ok(self.0.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
+    }
+
     pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
         Ok(self.0.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?.to_owned())
     }
@@ -250,6 +254,11 @@ impl<'c> Tx<'c> {
     /// The next number of the one generator for threads, messages and issued user ids.
     pub(crate) fn next_id(&self, now: Timestamp) -> Result<i64> {
         self.ids.borrow_mut().next(now).ok_or(StoreError::IdsExhausted)
+    }
+
+    /// Takes note of a number that is brought along, so that the generator goes on above it.
+    pub(crate) fn observe_id(&self, id: i64) {
+        self.ids.borrow_mut().observe(id);
     }
 
     /// The number below which every id that the generator can still issue does not lie.

@@ -3,11 +3,13 @@
 use crate::db::{Read, Tx, params};
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
-use crate::messages::newest;
+use crate::messages::{newest, status_code};
 use crate::positions::position_at;
 use crate::threads::{Membership, Newest, Standing, members, membership_with, open_direct, settle};
-use parlour_types::model::Thread;
+use parlour_types::model::{MessageStatus, Thread};
 use parlour_types::{MessageId, Seq, ThreadId, Timestamp, UserId};
+
+const ABSENT: StoreError = StoreError::Inconsistent { table: "threads", what: "absence of a thread just opened" };
 
 /// The message that an earlier import made of `ext_id`, if any.
 ///
@@ -63,6 +65,20 @@ pub fn id_is_taken(read: &Read<'_>, id: i64) -> Result<bool> {
     Ok(found == Some(true))
 }
 
+/// Whether the message `id`, shown or deleted, is of this thread.
+///
+/// # Errors
+/// A failure of the store.
+pub fn is_of(read: &Read<'_>, id: MessageId, thread: ThreadId) -> Result<bool> {
+    let found = read.row(
+        "select exists (select 1 from messages where id = ?1 and thread_id = ?2)
+             or exists (select 1 from deleted_messages where message_id = ?1 and thread_id = ?2)",
+        params![id, thread],
+        |row| row.flag(0),
+    )?;
+    Ok(found == Some(true))
+}
+
 /// The highest id that a message of the thread ever had.
 ///
 /// # Errors
@@ -87,49 +103,105 @@ pub struct PastMessage<'a> {
     pub sender: UserId,
     /// When.
     pub created_at: Timestamp,
-    /// Its text.
+    /// Where it is in its life.
+    pub status: MessageStatus,
+    /// Its text, if it still has one.
     pub text: &'a str,
+    /// Who has deleted the thread for themselves up to here.
+    pub cleared_by: &'a [UserId],
 }
 
-/// Puts a message of the past at the end of its thread. Members and inbox stay behind until [`settle_thread`].
+/// Puts a message of the past at the end of its thread, and answers its place. Members and inbox stay behind until [`settle_thread`].
 ///
 /// # Errors
 /// A failure of the store.
-pub fn append(tx: &Tx<'_>, thread: ThreadId, message: PastMessage<'_>, now: Timestamp) -> Result<MessageId> {
+pub fn append(tx: &Tx<'_>, thread: ThreadId, message: PastMessage<'_>, now: Timestamp) -> Result<Seq> {
     let id = match message.id {
-        Some(id) => id,
+        Some(id) => {
+            tx.observe_id(id.get());
+            id
+        }
         None => MessageId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?,
     };
+    let seq = if message.status == MessageStatus::Deleted {
+        append_hole(tx, thread, id, message)?
+    } else {
+        append_shown(tx, thread, id, message)?
+    };
+    for user in message.cleared_by {
+        tx.execute(
+            "update members set cleared_seq = ?3 where thread_id = ?1 and user_id = ?2",
+            params![thread, *user, seq],
+        )?;
+    }
+    tx.execute_one(
+        "remembering an imported message",
+        "insert into imported_messages (ext_id, message_id) values (?1, ?2)",
+        params![message.ext_id, id],
+    )?;
+    Ok(seq)
+}
+
+fn append_shown(tx: &Tx<'_>, thread: ThreadId, id: MessageId, message: PastMessage<'_>) -> Result<Seq> {
     let seq = tx
         .row(
             "update threads set last_seq = last_seq + 1, last_message_at = ?2 where id = ?1 returning last_seq",
             params![thread, message.created_at],
             |row| row.int(0),
         )?
-        .ok_or(StoreError::Inconsistent { table: "threads", what: "absence of a thread just opened" })?;
+        .ok_or(ABSENT)?;
+    let status = status_code(message.status);
     tx.execute_one(
         "storing a message",
-        "insert into messages (thread_id, seq, id, sender_id, created_at, status, text) values (?1, ?2, ?3, ?4, ?5, 0, ?6)",
-        params![thread, seq, id, message.sender, message.created_at, message.text],
+        "insert into messages (thread_id, seq, id, sender_id, created_at, status, text) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![thread, seq, id, message.sender, message.created_at, status, message.text],
     )?;
-    tx.execute_one(
-        "remembering an imported message",
-        "insert into imported_messages (ext_id, message_id) values (?1, ?2)",
-        params![message.ext_id, id],
-    )?;
-    Ok(id)
+    Ok(seq)
 }
 
-/// Brings members and inbox up to the thread's end. History counts as seen, except by a member who already has something unseen in the
-/// thread; whoever wrote has seen what stands before.
+fn append_hole(tx: &Tx<'_>, thread: ThreadId, id: MessageId, message: PastMessage<'_>) -> Result<Seq> {
+    let (seq, visible_before) = tx
+        .row(
+            "update threads set last_seq = last_seq + 1, deleted_count = deleted_count + 1 where id = ?1
+             returning last_seq, last_seq - deleted_count",
+            params![thread],
+            |row| Ok((row.int(0)?, row.int(1)?)),
+        )?
+        .ok_or(ABSENT)?;
+    tx.execute_one(
+        "storing a deletion",
+        "insert into deleted_messages (thread_id, seq, visible_before, message_id, sender_id, created_at)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![thread, seq, visible_before, id, message.sender, message.created_at],
+    )?;
+    Ok(seq)
+}
+
+/// The first message that a member has not seen, of those just appended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FirstUnread {
+    /// The member.
+    pub user: UserId,
+    /// Its place.
+    pub seq: Seq,
+}
+
+/// Brings members and inbox up to the thread's end. History counts as seen, except from `unread` on, and by a member who already has
+/// something unseen in the thread; whoever wrote or deleted the thread for themselves has seen what stands before.
 ///
 /// # Errors
 /// A failure of the store.
-pub fn settle_thread(tx: &Tx<'_>, thread: ThreadId, now: Timestamp) -> Result<()> {
+pub fn settle_thread(tx: &Tx<'_>, thread: ThreadId, unread: &[FirstUnread], now: Timestamp) -> Result<()> {
     let newest = newest(tx, thread)?;
     for member in members(tx, thread)? {
         let last_seq = member.thread().last_seq;
-        let read_seq = if member.unread_count() == 0 { last_seq } else { last_own(tx, &member)? };
+        let least = last_own(tx, &member)?.max(member.cleared_seq);
+        let first_unread = unread.iter().find(|first| first.user == member.user_id());
+        let read_seq = match first_unread {
+            _ if member.unread_count() > 0 => least,
+            Some(first) => least.max(first.seq - 1),
+            None => last_seq,
+        };
         let unread_count = position_at(tx, member.thread(), last_seq)? - position_at(tx, member.thread(), read_seq)?;
         let shown = newest.as_ref().filter(|message| message.seq > member.cleared_seq).map(|message| Newest {
             message_id: message.id,

@@ -15,6 +15,7 @@ mod db;
 pub mod doctor;
 mod error;
 pub mod events;
+pub mod export;
 mod freshness;
 pub mod idempotency;
 mod ids;

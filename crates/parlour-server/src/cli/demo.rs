@@ -2,7 +2,7 @@ use super::Common;
 use super::serve::run;
 use crate::app::App;
 use clap::Args;
-use parlour_core::import::{OnRefusal, Record, import_batch};
+use parlour_core::import::{Marks, OnRefusal, Record, import_batch};
 use parlour_core::messages::{SendRequest, send_message};
 use parlour_core::{Caller, Core, directory};
 use parlour_types::model::{Role, UserChange};
@@ -130,9 +130,11 @@ fn history(now: Timestamp) -> Vec<Record> {
         .collect();
     for (follower, ..) in MEMBERS {
         let others = MEMBERS.iter().filter(|(followed, ..)| *followed != follower);
-        records.extend(
-            others.map(|(followed, ..)| Record::Follow { follower: user(follower), followed: user(*followed) }),
-        );
+        records.extend(others.map(|(followed, ..)| Record::Follow {
+            follower: user(follower),
+            followed: user(*followed),
+            created_at: None,
+        }));
     }
     let mut next_message = FIRST_MESSAGE;
     for (age, (id, creator, other, messages)) in THREADS.into_iter().enumerate() {
@@ -154,6 +156,7 @@ fn history(now: Timestamp) -> Vec<Record> {
                 receiver: user(receiver),
                 created_at: at(index),
                 text: LINES[(index + age) % LINES.len()].into(),
+                marks: Marks::default(),
             });
             next_message += 1;
         }

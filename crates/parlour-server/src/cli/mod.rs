@@ -4,6 +4,7 @@ mod backup;
 mod config;
 mod demo;
 mod doctor;
+mod export;
 mod follow;
 mod healthcheck;
 mod import;
@@ -68,6 +69,8 @@ enum Command {
     Follow(follow::FollowArgs),
     /// End a follow.
     Unfollow(follow::FollowArgs),
+    /// Write users, follows and messages to a file in the import's format, or to standard output as "-".
+    Export(export::ExportArgs),
     /// Bring in users, follows and messages from a file, or from standard input as "-".
     Import(import::ImportArgs),
     /// Copy the whole database into one file, also beside a running server.
@@ -109,6 +112,7 @@ impl Cli {
             Command::User(command) => user::user(common, command)?,
             Command::Follow(args) => follow::follow(common, &args, parlour_core::directory::Toggle::On)?,
             Command::Unfollow(args) => follow::follow(common, &args, parlour_core::directory::Toggle::Off)?,
+            Command::Export(args) => export::export(common, &args)?,
             Command::Import(args) => return import::import(common, &args),
             Command::Backup(args) => backup::backup(common, &args)?,
             Command::Restore(args) => restore::restore(common, &args)?,

@@ -213,13 +213,13 @@ impl Drop for Background {
 }
 
 /// A demo in the background.
-struct Demo {
+pub(crate) struct Demo {
     _process: Background,
     introduction: String,
 }
 
 impl Demo {
-    fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         let mut command = parlour(data, &["demo", "--listen", "127.0.0.1:0"]);
         let mut process = Background(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut introduction = String::new();

@@ -3,7 +3,7 @@
 use crate::cli::parlour;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use parlour_core::import::{OnRefusal, Outcome, Record, import_batch};
+use parlour_core::import::{Marks, OnRefusal, Outcome, Record, import_batch};
 use parlour_testkit::{TestServer, ids, texts, user_id};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -230,6 +230,7 @@ async fn import_past(server: &TestServer, messages: &[(&str, i64, i64)]) -> Vec<
         receiver: user_id(3 - sender),
         created_at: server.now().plus_micros(seconds * 1_000_000),
         text: (*text).to_owned(),
+        marks: Marks::default(),
     });
     import_batch(&server.app.core, records.collect(), OnRefusal::GoOn).await.unwrap()
 }

@@ -11,6 +11,7 @@ mod cli;
 mod directory;
 mod doctor;
 mod escaping;
+mod export;
 mod freshness;
 mod http;
 mod idempotency;

@@ -13,7 +13,7 @@ async fn server_with_thread_3() -> TestServer {
 }
 
 async fn import_thread_3(server: &TestServer) {
-    use parlour_core::import::{OnRefusal, Record, import_batch};
+    use parlour_core::import::{Marks, OnRefusal, Record, import_batch};
     use parlour_types::{MessageId, ThreadId};
     let (ann, bob) = (parlour_testkit::user_id(1), parlour_testkit::user_id(2));
     let at = |n: i64| server.now().plus_micros((n - 10_000) * 1_000_000);
@@ -21,7 +21,7 @@ async fn import_thread_3(server: &TestServer) {
     records.extend((1..=25).map(|n| {
         let (sender, receiver) = if n % 2 == 0 { (ann, bob) } else { (bob, ann) };
         let (id, ext_id, text) = (MessageId::new(100 + n), format!("m{n}"), format!("message {n}"));
-        Record::Message { id, ext_id, sender, receiver, created_at: at(n), text }
+        Record::Message { id, ext_id, sender, receiver, created_at: at(n), text, marks: Marks::default() }
     }));
     import_batch(&server.app.core, records, OnRefusal::Stop).await.unwrap();
 }

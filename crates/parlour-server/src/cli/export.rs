@@ -1,0 +1,72 @@
+use super::{Common, backup::existing, progress};
+use crate::export_format::write_line;
+use clap::Args;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use parlour_store::backup::{Existing, create_beside, put_in_place};
+use parlour_store::{Store, StoreError, Watch, export};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// Arguments of `parlour export`.
+#[derive(Args)]
+pub struct ExportArgs {
+    /// The file to make, gzip if its name ends in .gz; "-" for standard output.
+    file: String,
+    /// Replace the file if it exists.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn export(common: &Common, args: &ExportArgs) -> anyhow::Result<()> {
+    let config = common.load()?;
+    let database = crate::database_path(&config)?;
+    anyhow::ensure!(database.exists(), "there is no database at {}", database.display());
+    Store::migrate(&database)?;
+    let (bar, watch) = progress::steps();
+    let lines = if args.file == "-" {
+        write_to(&database, Path::new("-"), &mut BufWriter::new(std::io::stdout().lock()), &watch)
+    } else {
+        write_file(&database, Path::new(&args.file), existing(args.force), &watch)
+    };
+    bar.finish_and_clear();
+    let lines = lines?;
+    // Standard output may be the export itself.
+    if args.file != "-" && common.json {
+        println!("{}", serde_json::json!({ "lines": lines }));
+    } else if args.file != "-" {
+        println!("{lines} lines exported to {}", args.file);
+    }
+    Ok(())
+}
+
+/// Writes a file that gets its name only when it is whole and on disk.
+fn write_file(database: &Path, file: &Path, existing: Existing, watch: &Watch) -> Result<u64, StoreError> {
+    let failed = |source| StoreError::File { path: file.to_owned(), source };
+    let mut made = create_beside(database, file, existing)?;
+    let mut to = BufWriter::new(made.as_file_mut());
+    let lines = if file.extension().is_some_and(|extension| extension == "gz") {
+        let mut packed = GzEncoder::new(&mut to, Compression::default());
+        let lines = write_to(database, file, &mut packed, watch)?;
+        packed.finish().map_err(failed)?;
+        lines
+    } else {
+        write_to(database, file, &mut to, watch)?
+    };
+    to.flush().map_err(failed)?;
+    drop(to);
+    put_in_place(made, file, existing)?;
+    Ok(lines)
+}
+
+fn write_to(database: &Path, name: &Path, to: &mut impl Write, watch: &Watch) -> Result<u64, StoreError> {
+    let failed = |source| StoreError::File { path: name.to_owned(), source };
+    crate::export_format::write_header(to).map_err(failed)?;
+    let mut lines = 1;
+    export::export(database, watch, |item| {
+        lines += 1;
+        write_line(to, item).map_err(failed)
+    })?;
+    to.flush().map_err(failed)?;
+    Ok(lines)
+}
