@@ -79,10 +79,15 @@ pub fn page(
          where thread_id = ?1 and seq >= ?2 order by seq limit ?3",
         params![thread.id, seq_at(read, thread, last - rows + 1)?, rows],
         |row| {
+            let sender_id = row.user_id(2)?;
+            // One damaged bit of a key brings a message of strangers here.
+            if sender_id != thread.creator_id && sender_id != thread.other_id {
+                return Err(StoreError::Inconsistent { table: "messages", what: "sender" });
+            }
             see(MessageRef {
                 id: row.message_id(0)?,
                 seq: row.int(1)?,
-                sender_id: row.user_id(2)?,
+                sender_id,
                 created_at: row.time(3)?,
                 status: status(row.int(4)?)?,
                 text: row.str(5)?,

@@ -1,7 +1,7 @@
 //! Threads, who is in them, and each member's inbox.
 
 use crate::db::{Read, Row, Tx, params};
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::mailboxes::{Delta, record};
 use crate::positions::position_at;
@@ -187,10 +187,15 @@ pub fn inbox(
          order by last_message_at desc, thread_id desc limit ?4 offset ?5",
         params![user, below.0, below.1, limit, skip],
         |row| {
+            let (creator_id, other_id) = (row.user_id(1)?, row.user_id(2)?);
+            // One damaged bit of a key makes this row a stranger's.
+            if user != creator_id && user != other_id {
+                return Err(StoreError::Inconsistent { table: "inbox", what: "member" });
+            }
             see(InboxRef {
                 thread_id: row.thread_id(0)?,
-                creator_id: row.user_id(1)?,
-                other_id: row.user_id(2)?,
+                creator_id,
+                other_id,
                 created_at: row.time(3)?,
                 last_message_at: row.time(4)?,
                 unread_count: row.int(5)?,

@@ -162,6 +162,22 @@ async fn what_nothing_can_bring_back_is_named_and_left_alone() {
 }
 
 /// A data directory with the same database, which nobody may have open.
+#[tokio::test]
+async fn a_row_that_damage_moved_to_strangers_is_shown_to_nobody() {
+    let server = TestServer::start().await;
+    let [_, _, carla] = community(&server).await;
+    for sql in [
+        "update inbox set user_id = 3 where user_id = 1 and other_id = 2",
+        "update messages set sender_id = 1 where thread_id = (select thread_id from direct_threads where low_user_id = 2)",
+    ] {
+        corrupt(&server.data_dir(), sql);
+    }
+    for path in ["/api/v2/pm/", "/api/v2/pm/?user=2"] {
+        let answer = carla.get(path).await.expect(500);
+        assert!(!answer.to_string().contains("with a key"), "{path} shows what two others wrote");
+    }
+}
+
 fn copy_of(data: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["parlour.db", "parlour.db-wal"] {
