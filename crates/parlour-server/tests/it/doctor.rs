@@ -161,7 +161,6 @@ async fn what_nothing_can_bring_back_is_named_and_left_alone() {
     }
 }
 
-/// A data directory with the same database, which nobody may have open.
 #[tokio::test]
 async fn a_row_that_damage_moved_to_strangers_is_shown_to_nobody() {
     let server = TestServer::start().await;
@@ -178,6 +177,7 @@ async fn a_row_that_damage_moved_to_strangers_is_shown_to_nobody() {
     }
 }
 
+/// A data directory with the same database, which nobody may have open.
 fn copy_of(data: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["parlour.db", "parlour.db-wal"] {
