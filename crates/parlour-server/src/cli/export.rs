@@ -8,6 +8,9 @@ use parlour_store::{Store, StoreError, Watch, export};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+/// Bytes packed at once.
+const CHUNK: usize = 64 * 1024;
+
 /// Arguments of `parlour export`.
 #[derive(Args)]
 pub struct ExportArgs {
@@ -47,7 +50,8 @@ fn write_file(database: &Path, file: &Path, existing: Existing, watch: &Watch) -
     let mut to = BufWriter::new(made.as_file_mut());
     let lines = if file.extension().is_some_and(|extension| extension == "gz") {
         let mut packed = GzEncoder::new(&mut to, Compression::default());
-        let lines = write_to(database, file, &mut packed, watch)?;
+        // The packer takes a few bytes at a time for a call of its own each.
+        let lines = write_to(database, file, &mut BufWriter::with_capacity(CHUNK, &mut packed), watch)?;
         packed.finish().map_err(failed)?;
         lines
     } else {

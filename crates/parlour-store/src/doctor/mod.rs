@@ -7,6 +7,7 @@
 //! A problem names rows by their ids and never holds a text.
 
 mod file;
+mod lists;
 mod mend;
 mod people;
 mod threads;
