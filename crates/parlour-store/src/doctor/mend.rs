@@ -92,6 +92,7 @@ fn member(tx: &Tx<'_>, examined: &Examined, member: &Member) -> Result<()> {
         )?;
     }
     touch(tx, member.user_id, thread.id);
+    // A server may have moved the totals by what was wrong since they were examined.
     mailbox(tx, member.user_id)
 }
 
