@@ -3,8 +3,8 @@
 //! 1,000 users with full profiles, and 4,001 more who only write to one busy member; 10,000 threads, of which one has half of all
 //! messages and the busy member has 5,000; 2,000,000 messages of about 120 bytes (ten times as many with `--scale 10`).
 
-use crate::random::Random;
 use anyhow::{Context as _, Result};
+use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
 use parlour_core::import::{Marks, OnRefusal, Outcome, Record, import_batch};
 use parlour_core::{Clock, Core, Rules};
@@ -115,11 +115,11 @@ impl Dataset {
 
     /// Half of the messages go to the long thread, the others to the other threads in turn.
     fn messages(&self, now: Timestamp, mut take: impl FnMut(Record) -> Result<()>) -> Result<()> {
-        let mut random = Random::new(1);
+        let mut random = Rng::with_seed(1);
         for number in 0..self.messages {
             let pair = if number % 2 == 0 { 0 } else { 1 + (number / 2) % (THREADS - 1) };
             let (one, other) = self.pairs[pair];
-            let (sender, receiver) = if random.below(2) == 0 { (one, other) } else { (other, one) };
+            let (sender, receiver) = if random.usize(..2) == 0 { (one, other) } else { (other, one) };
             take(Record::Message {
                 id: None,
                 ext_id: format!("{number:x}"),
@@ -135,7 +135,7 @@ impl Dataset {
 }
 
 /// 60 to 180 characters of words.
-pub(crate) fn text(random: &mut Random) -> String {
+pub(crate) fn text(random: &mut Rng) -> String {
     const WORDS: [&str; 16] = [
         "the",
         "garden",
@@ -154,10 +154,10 @@ pub(crate) fn text(random: &mut Random) -> String {
         "Saturday",
         "thanks",
     ];
-    let length = 60 + random.below(120);
+    let length = 60 + random.usize(..120);
     let mut text = String::with_capacity(length + 10);
     while text.len() < length {
-        text.push_str(WORDS[random.below(WORDS.len())]);
+        text.push_str(WORDS[random.usize(..WORDS.len())]);
         text.push(' ');
     }
     text

@@ -4,9 +4,10 @@ use crate::dataset::{BUSY_MEMBER, Dataset, LONG_THREAD};
 use crate::floor::bare_sends;
 use crate::load::{self, Measured};
 use crate::process::Server;
-use crate::random::{Random, Zipf};
 use crate::requests::{Requests, environment, request};
+use crate::zipf::Zipf;
 use anyhow::{Context as _, Result};
+use fastrand::Rng;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -231,7 +232,7 @@ impl Bench<'_> {
         let pairs = &self.dataset.pairs;
         let all = self.requests.all_threads(self.dataset);
         let any = self.requests.thread(7_000, pairs[7_000], "");
-        let (requests, zipf, mut random) = (Rc::clone(&all), Zipf::new(all.len()), Random::new(3));
+        let (requests, zipf, mut random) = (Rc::clone(&all), Zipf::new(all.len()), Rng::with_seed(3));
         let floor = (On::ThreadFloor, &*any);
         self.load_against(floor, ("thread, hot", "thread, hot cpu", On::Parlour), move || {
             // Rank 0 is some ordinary thread, not the long one.
@@ -241,12 +242,12 @@ impl Bench<'_> {
             ("thread, uniform", "thread, uniform cpu", On::Parlour),
             ("thread, uniform, no page in memory", "thread, nothing kept cpu", On::NothingKept),
         ] {
-            let (requests, mut random) = (Rc::clone(&all), Random::new(4));
-            self.load_against(floor, named, move || requests[random.below(requests.len())].clone())?;
+            let (requests, mut random) = (Rc::clone(&all), Rng::with_seed(4));
+            self.load_against(floor, named, move || requests[random.usize(..requests.len())].clone())?;
         }
-        let (requests, mut random) = (Rc::clone(&all), Random::new(4));
+        let (requests, mut random) = (Rc::clone(&all), Rng::with_seed(4));
         self.load("thread, uniform, 2,000,000 messages", "thread, small cpu", On::Small, move || {
-            requests[random.below(requests.len())].clone()
+            requests[random.usize(..requests.len())].clone()
         })?;
         self.depth()?;
         let busy = self.requests.get(BUSY_MEMBER, "/api/v2/pm/");
@@ -271,13 +272,13 @@ impl Bench<'_> {
         let token = Rc::clone(&self.requests.tokens);
         let ask = move |more: String| request(&token, LONG_THREAD.0, "GET", &format!("/api/v2/pm/?thread=1{more}"), "");
         let newest = ask.clone();
-        let mut random = Random::new(5);
+        let mut random = Rng::with_seed(5);
         self.load("long thread, near its end", "long newest cpu", On::Parlour, move || {
-            newest(format!("&offset={}", random.below(1000)))
+            newest(format!("&offset={}", random.usize(..1000)))
         })?;
-        let (deep, mut random) = (ask.clone(), Random::new(6));
+        let (deep, mut random) = (ask.clone(), Rng::with_seed(6));
         self.load("long thread, offset in its middle", "long offset cpu", On::Parlour, move || {
-            deep(format!("&offset={}", middle + random.below(1000)))
+            deep(format!("&offset={}", middle + random.usize(..1000)))
         })?;
         if !self.wanted("before_message") {
             return Ok(());
@@ -286,9 +287,9 @@ impl Bench<'_> {
         let page: serde_json::Value = serde_json::from_slice(&page)?;
         let ids: Vec<i64> =
             page["results"].as_array().context("rows")?.iter().filter_map(|row| row["id"].as_i64()).collect();
-        let mut random = Random::new(8);
+        let mut random = Rng::with_seed(8);
         self.load("long thread, before_message in its middle", "long before cpu", On::Parlour, move || {
-            ask(format!("&before_message={}", ids[random.below(ids.len())]))
+            ask(format!("&before_message={}", ids[random.usize(..ids.len())]))
         })?;
         Ok(())
     }

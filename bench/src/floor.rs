@@ -41,13 +41,13 @@ pub(crate) fn bare_sends(database: &Path, pairs: &[(i64, i64)], group: usize, ti
     connection.pragma_update(None, "synchronous", "full")?;
     let (mut sends, mut commits) = (0_usize, Vec::new());
     let mut next_id: i64 = connection.query_row("select coalesce(max(id), 0) from messages", [], |row| row.get(0))?;
-    let mut random = crate::random::Random::new(7);
+    let mut random = fastrand::Rng::with_seed(7);
     let started = Instant::now();
     while started.elapsed() < time {
         let begun = Instant::now();
         let transaction = connection.transaction()?;
         for _ in 0..group {
-            let pair = pairs[1 + random.below(pairs.len() - 1)];
+            let pair = pairs[1 + random.usize(..pairs.len() - 1)];
             next_id += 1;
             insert_rows(&transaction, pair, next_id, &crate::dataset::text(&mut random))?;
         }

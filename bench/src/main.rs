@@ -6,8 +6,8 @@ mod floor;
 mod load;
 mod process;
 mod profile;
-mod random;
 mod requests;
+mod zipf;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};

@@ -3,9 +3,9 @@
 use crate::dataset::Dataset;
 use crate::load;
 use crate::process::Server;
-use crate::random::Random;
 use crate::requests::{Requests, environment};
 use anyhow::{Context as _, Result, ensure};
+use fastrand::Rng;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub(crate) fn profile(dataset: &Dataset, parlour: &Path, kind: &str) -> Result<(
         Ok(match kind {
             "thread" | "thread-cold" => {
                 let all = requests.all_threads(dataset);
-                let mut random = Random::new(4);
-                Box::new(move || all[random.below(all.len())].clone())
+                let mut random = Rng::with_seed(4);
+                Box::new(move || all[random.usize(..all.len())].clone())
             }
             "inbox" | "inbox-cold" => {
                 let one = requests.get(crate::dataset::BUSY_MEMBER, "/api/v2/pm/");

@@ -1,7 +1,7 @@
 //! What is asked, as the bytes that go over the wire.
 
 use crate::dataset::Dataset;
-use crate::random::Random;
+use fastrand::Rng;
 use parlour_server::Auth;
 use parlour_server::config::{ProvisionMode, Secret};
 use parlour_types::UserId;
@@ -51,9 +51,9 @@ impl Requests {
 
     /// Sends in threads chosen at random, the long one excepted.
     pub(crate) fn sends(&self, dataset: &Dataset) -> impl FnMut() -> Vec<u8> + use<> {
-        let (tokens, pairs, mut random) = (Rc::clone(&self.tokens), dataset.pairs.clone(), Random::new(9));
+        let (tokens, pairs, mut random) = (Rc::clone(&self.tokens), dataset.pairs.clone(), Rng::with_seed(9));
         move || {
-            let (from, to) = pairs[1 + random.below(pairs.len() - 1)];
+            let (from, to) = pairs[1 + random.usize(..pairs.len() - 1)];
             let text = crate::dataset::text(&mut random);
             let body = format!(r#"{{"recipients":[{to}],"message":"{text}","file_uuid":null}}"#);
             request(&tokens, from, "POST", "/api/v2/pm/", &body)

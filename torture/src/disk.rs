@@ -3,9 +3,9 @@
 //! Of what was written to a file after its last sync, any whole sectors may be there, in any order; so may a change of its length, and the
 //! name of a file that appeared or went since its folder was synced. Nothing that was synced is ever taken away.
 
-use crate::random::Random;
 use crate::trace::Step;
 use anyhow::Result;
+use fastrand::Rng;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -91,16 +91,16 @@ impl Disk {
     }
 
     /// The power goes: writes what is left of the files to `folder`. Of what was not synced, about `part` of a hundred is there.
-    pub(crate) fn cut(&self, folder: &Path, part: usize, random: &mut Random) -> Result<()> {
+    pub(crate) fn cut(&self, folder: &Path, part: usize, random: &mut Rng) -> Result<()> {
         std::fs::create_dir_all(folder)?;
         for (name, file) in self.files.iter().filter(|(name, _)| !name.ends_with("-shm")) {
-            let named = file.renamed.filter(|_| random.below(100) < part).unwrap_or(file.named);
+            let named = file.renamed.filter(|_| random.usize(..100) < part).unwrap_or(file.named);
             if !named {
                 continue;
             }
             let mut content = file.durable.clone();
             for change in &file.pending {
-                if random.below(100) < part {
+                if random.usize(..100) < part {
                     change.apply(&mut content);
                 }
             }

@@ -9,11 +9,11 @@ use crate::doctor::{self, Diagnosis};
 use crate::history::path_of;
 use crate::http::{Client, Request};
 use crate::parallel::trials;
-use crate::random::Random;
 use crate::report::{Context, Report, copy_folder};
 use crate::senders::Senders;
 use crate::server::{Server, Start, wait_until};
 use anyhow::{Context as _, Result};
+use fastrand::Rng;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileExt as _;
@@ -114,11 +114,11 @@ fn choose(sound: &[u8], count: usize) -> Vec<usize> {
     let holds_texts = |page: &&[u8]| page.windows(6).any(|window| window == b" xxxxx");
     let pages: Vec<&[u8]> = sound.chunks(PAGE).collect();
     let hot: Vec<usize> = (0..pages.len()).filter(|page| holds_texts(&pages[*page])).collect();
-    let mut random = Random::new(14);
+    let mut random = Rng::with_seed(14);
     (0..count)
         .map(|number| match number % 4 {
-            0 if !hot.is_empty() => hot[random.below(hot.len())] * PAGE + random.below(PAGE),
-            _ => random.below(sound.len()),
+            0 if !hot.is_empty() => hot[random.usize(..hot.len())] * PAGE + random.usize(..PAGE),
+            _ => random.usize(..sound.len()),
         })
         .collect()
 }

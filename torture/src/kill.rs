@@ -4,11 +4,11 @@
 //! whole or not there, that a repeat under the same key makes no second message, and that starting again is quick.
 
 use crate::community::Community;
-use crate::random::Random;
 use crate::report::{Context, Report, copy_folder, milliseconds};
 use crate::senders::Senders;
 use crate::server::{Start, wait_until};
 use anyhow::{Context as _, Result, ensure};
+use fastrand::Rng;
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -72,16 +72,16 @@ fn kill_under_load(
     kills: usize,
     report: &mut Report,
 ) -> Result<Vec<Duration>> {
-    let mut random = Random::new(2);
+    let mut random = Rng::with_seed(2);
     senders.drive(start.address, |tally| {
         let mut ready = Vec::new();
         for kill in 0..kills {
             let server = start.ready()?;
             ready.push(server.ready_after);
-            let enough = tally.acknowledged() + 1 + random.below(context.pick(150, 800));
+            let enough = tally.acknowledged() + 1 + random.usize(..context.pick(150, 800));
             wait_until("sends are acknowledged", || Ok(tally.acknowledged() >= enough))?;
             // Not only right after an answer.
-            let moment = Instant::now() + Duration::from_micros(random.below(20_000) as u64);
+            let moment = Instant::now() + Duration::from_micros(random.usize(..20_000) as u64);
             while Instant::now() < moment {
                 std::thread::yield_now();
             }
@@ -112,10 +112,10 @@ fn million(context: &Context) -> Result<PathBuf> {
     for id in 1..=OLD_MEMBERS {
         writeln!(lines, r#"{{"type":"user","id":{id},"username":"old{id}"}}"#)?;
     }
-    let mut random = Random::new(3);
+    let mut random = Rng::with_seed(3);
     for number in 0..MESSAGES {
         // A third of all in one thread, the others spread.
-        let one = if number % 3 == 0 { 1 } else { 1 + random.below(OLD_MEMBERS / 2) };
+        let one = if number % 3 == 0 { 1 } else { 1 + random.usize(..OLD_MEMBERS / 2) };
         let other = if number % 3 == 0 { 2 } else { OLD_MEMBERS / 2 + 1 + one % 10 };
         let (minute, second) = (number / 60, number % 60);
         let (day, hour, minute) = (minute / 1440, minute / 60 % 24, minute % 60);
@@ -123,7 +123,7 @@ fn million(context: &Context) -> Result<PathBuf> {
         writeln!(
             lines,
             r#"{{"type":"message","ext_id":"old-{number}","sender":{one},"receiver":{other},"created_at":"{time}","text":"{}"}}"#,
-            "It was long ago. ".repeat(1 + random.below(5)),
+            "It was long ago. ".repeat(1 + random.usize(..5)),
         )?;
     }
     drop(lines.into_inner()?);

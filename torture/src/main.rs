@@ -19,7 +19,6 @@ mod mount;
 mod overload;
 mod parallel;
 mod power_cut;
-mod random;
 mod read_only;
 mod report;
 mod restart;

@@ -7,12 +7,12 @@ use crate::community::Community;
 use crate::disk::Disk;
 use crate::mount::{self, FileSystem, Mount};
 use crate::parallel::trials;
-use crate::random::Random;
 use crate::report::{Context, Report, copy_folder};
 use crate::senders::{Senders, parse};
 use crate::server::{Start, wait_until};
 use crate::trace::{self, Step};
 use anyhow::{Context as _, Result, ensure};
+use fastrand::Rng;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn replay(context: &Context, template: &Start, community: &Community, report: &m
         let folder = context.folder.join(format!("cut-{index}"));
         let mut disk = Disk::holding(&template.data_dir)?;
         steps[..cut.at].iter().for_each(|step| disk.take(step));
-        disk.cut(&folder, cut.part, &mut Random::new(index as u64))?;
+        disk.cut(&folder, cut.part, &mut Rng::with_seed(index as u64))?;
         let mut report = Report::default();
         open(context, &folder, &senders.as_of(&acknowledged(&steps[..cut.at])), community, &mut report)?;
         if report.problems.is_empty() {
@@ -103,7 +103,7 @@ fn record<'c>(
 
 /// Moments just after an acknowledgement, within syncs, and anywhere.
 fn choose(steps: &[Step], count: usize) -> Vec<Cut> {
-    let mut random = Random::new(10);
+    let mut random = Rng::with_seed(10);
     let after = |wanted: fn(&Step) -> bool| -> Vec<usize> {
         steps.iter().enumerate().filter(|(_, step)| wanted(step)).map(|(index, _)| index + 1).collect()
     };
@@ -112,11 +112,11 @@ fn choose(steps: &[Step], count: usize) -> Vec<Cut> {
     (0..count)
         .map(|number| Cut {
             at: match number % 4 {
-                0 | 1 => acknowledged[random.below(acknowledged.len())],
-                2 => syncing[random.below(syncing.len())],
-                _ => random.below(steps.len()),
+                0 | 1 => acknowledged[random.usize(..acknowledged.len())],
+                2 => syncing[random.usize(..syncing.len())],
+                _ => random.usize(..steps.len()),
             },
-            part: [0, 3, 50, 90, 100][random.below(5)],
+            part: [0, 3, 50, 90, 100][random.usize(..5)],
         })
         .collect()
 }
@@ -163,11 +163,11 @@ fn cut_off(
     mount.unmount()?;
     mount.mount("rw")?;
     let mut senders = Senders::new(community, 11 + kind as u64);
-    let mut random = Random::new(12);
+    let mut random = Rng::with_seed(12);
     senders.drive(start.address, |tally| {
         for cut in 0..context.cuts {
             let server = start.ready()?;
-            let enough = tally.acknowledged() + 20 + random.below(400);
+            let enough = tally.acknowledged() + 20 + random.usize(..400);
             wait_until("sends are acknowledged", || Ok(tally.acknowledged() >= enough))?;
             mount.cut()?;
             let cut_at = std::time::Instant::now();

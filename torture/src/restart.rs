@@ -7,11 +7,11 @@
 use crate::community::Community;
 use crate::history::read_thread;
 use crate::http::{Client, Request};
-use crate::random::Random;
 use crate::report::{Context, Report, milliseconds};
 use crate::senders::parse;
 use crate::server::wait_until;
 use anyhow::{Result, ensure};
+use fastrand::Rng;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -85,11 +85,11 @@ fn stop_under_load(
     seen: &Seen,
     report: &mut Report,
 ) -> Result<Duration> {
-    let mut random = Random::new(4);
+    let mut random = Rng::with_seed(4);
     let (mut slowest, mut dropped, mut late) = (Duration::ZERO, 0, 0);
     for _ in 0..stops {
         let mut server = start.ready()?;
-        let enough = seen.answered.load(Ordering::Acquire) + 50 + random.below(context.pick(300, 1_000));
+        let enough = seen.answered.load(Ordering::Acquire) + 50 + random.usize(..context.pick(300, 1_000));
         wait_until("requests are answered", || Ok(seen.answered.load(Ordering::Acquire) >= enough))?;
         let signalled = Instant::now();
         server.terminate()?;

@@ -5,8 +5,8 @@
 
 use crate::community::Community;
 use crate::http::{Answer, Client, Request};
-use crate::random::Random;
 use anyhow::{Context as _, Result, ensure};
+use fastrand::Rng;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -34,7 +34,7 @@ pub(crate) struct Sender {
     /// The member's place in the community.
     pub(crate) member: usize,
     pub(crate) sent: Vec<Sent>,
-    random: Random,
+    random: Rng,
 }
 
 /// What happened to all sends, while it happens.
@@ -128,7 +128,7 @@ impl Tally {
 
 /// The text of a send. What comes after its name makes some of them long.
 pub(crate) fn text(sender: usize, number: usize) -> String {
-    let length = Random::new((sender * 1_000_003 + number) as u64).below(600);
+    let length = Rng::with_seed((sender * 1_000_003 + number) as u64).usize(..600);
     format!("t{sender}-{number} {}", "x".repeat(length))
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn parse(text: &str) -> Option<(usize, usize)> {
 impl<'c> Senders<'c> {
     /// One sender a member.
     pub(crate) fn new(community: &'c Community, seed: u64) -> Self {
-        let sender = |member| Sender { member, sent: Vec::new(), random: Random::new(seed * 1_000 + member as u64) };
+        let sender = |member| Sender { member, sent: Vec::new(), random: Rng::with_seed(seed * 1_000 + member as u64) };
         let senders = (0..community.members.len()).map(sender).collect();
         Self { community, senders, tally: Tally::default() }
     }
@@ -242,10 +242,10 @@ impl Sender {
 
     /// Mostly one recipient, sometimes three.
     fn choose(&mut self, members: usize) -> Vec<usize> {
-        let count = if self.random.below(8) == 0 && members > 3 { 3 } else { 1 };
+        let count = if self.random.usize(..8) == 0 && members > 3 { 3 } else { 1 };
         let mut recipients = Vec::new();
         while recipients.len() < count {
-            let to = self.random.below(members);
+            let to = self.random.usize(..members);
             if to != self.member && !recipients.contains(&to) {
                 recipients.push(to);
             }
@@ -255,10 +255,10 @@ impl Sender {
 
     /// Some members look for what they just sent, and for something older: once acknowledged, every later read must show it.
     fn look_back(&mut self, community: &Community, client: &mut Client, tally: &Tally) {
-        if Self::is_silent(self.member) || self.random.below(4) != 0 {
+        if Self::is_silent(self.member) || self.random.usize(..4) != 0 {
             return;
         }
-        for number in [self.sent.len() - 1, self.random.below(self.sent.len())] {
+        for number in [self.sent.len() - 1, self.random.usize(..self.sent.len())] {
             let Sent { recipients, ids: Some(ids) } = &self.sent[number] else { continue };
             let (to, id) = (community.members[recipients[0]].id, ids[0]);
             let path = format!("/api/v2/pm/?user={to}&from_message={id}&before_message={}&limit=1", id + 1);

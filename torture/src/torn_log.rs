@@ -6,10 +6,10 @@ use crate::community::Community;
 use crate::history::{Row, read_thread};
 use crate::http::Request;
 use crate::parallel::trials;
-use crate::random::Random;
 use crate::report::{Context, Report, copy_folder};
 use crate::server::Start;
 use anyhow::{Context as _, Result, ensure};
+use fastrand::Rng;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -81,10 +81,10 @@ fn leave_a_log(context: &Context) -> Result<Left> {
 
 /// Small: some places in the last frames and some in the last commits. Full: every byte of the last three frames, and more commits.
 fn places(context: &Context, left: &Left) -> Vec<Torn> {
-    let mut random = Random::new(5);
+    let mut random = Rng::with_seed(5);
     let frames = left.length - 3 * FRAME;
     let commits = left.sent[SENDS - 6].1;
-    let mut somewhere = |from: u64| from + random.below((left.length - from) as usize) as u64;
+    let mut somewhere = |from: u64| from + random.usize(..(left.length - from) as usize) as u64;
     let mut torn: Vec<Torn> = Vec::new();
     if context.is_small() {
         torn.extend((0..40).map(|_| Torn::CutOff(somewhere(frames))));
