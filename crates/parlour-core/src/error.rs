@@ -3,6 +3,7 @@
 use crate::limits::Allowance;
 use parlour_store::StoreError;
 use parlour_types::ErrorCode;
+use parlour_types::text::TextProblem;
 use std::borrow::Cow;
 
 /// What is wrong with one field of a request.
@@ -21,6 +22,18 @@ impl FieldProblem {
     #[must_use]
     pub fn new(field: impl Into<Cow<'static, str>>, code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), code, message: message.into() }
+    }
+
+    /// A text in `field` that cannot be a message.
+    #[must_use]
+    pub(crate) fn text(field: &'static str, problem: TextProblem) -> Self {
+        match problem {
+            TextProblem::Blank => Self::new(field, ErrorCode::Blank, "This field may not be blank."),
+            TextProblem::Nul => Self::new(field, ErrorCode::Invalid, "Null characters are not allowed."),
+            TextProblem::TooLong { limit } => {
+                Self::new(field, ErrorCode::MaxLength, format!("At most {limit} characters."))
+            }
+        }
     }
 }
 

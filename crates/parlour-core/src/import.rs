@@ -10,7 +10,7 @@ use crate::{Core, Error, FieldProblem, Result};
 use parlour_store::import::{self, FirstUnread, PastMessage};
 use parlour_store::{StoreError, Tx, relations, users};
 use parlour_types::model::{MessageStatus, Settings, UserChange};
-use parlour_types::text::{TextProblem, check_message_text};
+use parlour_types::text::check_message_text;
 use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
 use std::collections::BTreeMap;
 
@@ -277,7 +277,8 @@ impl Batch<'_, '_> {
         }
         self.past(created_at, "created_at")?;
         if marks.status == MessageStatus::Created {
-            self.check_text(&text)?;
+            check_message_text(&text, self.max_message_chars)
+                .map_err(|problem| Error::Invalid(vec![FieldProblem::text("text", problem)]))?;
         }
         if marks.cleared_by.iter().any(|user| *user != sender && *user != receiver) {
             return Err(Error::field("cleared_by", ErrorCode::Invalid, "Only the two of the thread can delete it."));
@@ -316,17 +317,6 @@ impl Batch<'_, '_> {
             firsts.push(FirstUnread { user: receiver, seq });
         }
         Ok(true)
-    }
-
-    fn check_text(&self, text: &str) -> Result<()> {
-        check_message_text(text, self.max_message_chars).map_err(|problem| {
-            let (code, message) = match problem {
-                TextProblem::Blank => (ErrorCode::Blank, "This field may not be blank.".into()),
-                TextProblem::Nul => (ErrorCode::Invalid, "Null characters are not allowed.".into()),
-                TextProblem::TooLong { limit } => (ErrorCode::MaxLength, format!("At most {limit} characters.")),
-            };
-            Error::field("text", code, message)
-        })
     }
 
     fn known(&self, user: UserId, field: &'static str) -> Result<()> {

@@ -36,7 +36,7 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// A file or folder of the database could not be used.
-    #[error("cannot open the database file {}: {source}", path.display())]
+    #[error("cannot use the file {}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,

@@ -5,6 +5,7 @@
 
 use crate::db::{Read, params};
 use crate::messages::status;
+use crate::threads::decode_thread;
 use crate::{Progress, Result, Watch, connect_reader, migrate, users};
 use parlour_types::model::{MessageStatus, Settings, Thread, User};
 use parlour_types::{MessageId, Timestamp, UserId};
@@ -101,15 +102,7 @@ fn export_threads(read: &Read<'_>, watch: &Watch, see: &mut dyn FnMut(Item<'_>) 
         "select id, creator_id, other_id, created_at, last_seq, deleted_count, last_message_at from threads order by id",
         &[],
         |row| {
-            let thread = Thread {
-                id: row.thread_id(0)?,
-                creator_id: row.user_id(1)?,
-                other_id: row.user_id(2)?,
-                created_at: row.time(3)?,
-                last_seq: row.int(4)?,
-                deleted_count: row.int(5)?,
-                last_message_at: row.time(6)?,
-            };
+            let thread = decode_thread(row)?;
             see(Item::Thread(thread))?;
             export_messages(read, &thread, see)?;
             done += thread.last_seq.unsigned_abs();

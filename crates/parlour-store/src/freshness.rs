@@ -63,8 +63,6 @@ impl Freshness {
     /// Watches the database at `path`, which must be open already. Where its index cannot be read in this way, nothing ever counts as
     /// fresh.
     pub(crate) fn watch(path: &Path) -> Self {
-        let mut index = path.as_os_str().to_owned();
-        index.push("-shm");
         // Elsewhere, reading a file may not show what another process wrote into its memory map.
         let readable = cfg!(any(target_os = "linux", target_os = "macos"));
         let state = State {
@@ -74,7 +72,10 @@ impl Freshness {
             own_commit: false,
             listeners: Vec::new(),
         };
-        Self { index: readable.then(|| File::open(index).ok()).flatten(), state: Mutex::new(state) }
+        Self {
+            index: readable.then(|| File::open(crate::beside(path, "-shm")).ok()).flatten(),
+            state: Mutex::new(state),
+        }
     }
 
     /// Adds somebody who keeps things.

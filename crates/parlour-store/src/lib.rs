@@ -195,9 +195,7 @@ impl Store {
     #[must_use]
     pub fn file_bytes(&self) -> (u64, u64) {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        let mut log = self.inner.path.as_os_str().to_owned();
-        log.push("-wal");
-        (size(&self.inner.path), size(Path::new(&log)))
+        (size(&self.inner.path), size(&beside(&self.inner.path, "-wal")))
     }
 
     /// Whether the database can be written to, as far as is known without trying.
@@ -294,9 +292,16 @@ fn wait_for_the_lock(waited: i32) -> bool {
 
 /// Brings the names of the database and its log to disk. SQLite does that for a new log too, but takes a failure of it for success.
 fn sync_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = backup::folder(path);
     let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|source| StoreError::File { path: folder.to_owned(), source })
+}
+
+/// What SQLite keeps beside a database, by its ending.
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Creates the file with nobody's eyes on it but the owner's; SQLite gives its companions the same mode.

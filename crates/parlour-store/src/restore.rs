@@ -4,12 +4,12 @@
 //! is folded into the old file and taken away, and one rename does the rest. Nobody else may have the database open meanwhile.
 
 use crate::backup::{Contents, Existing, folder, named, put_in_place, same, verify};
-use crate::{Progress, Result, StoreError, Watch};
+use crate::{Progress, Result, StoreError, Watch, beside};
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
@@ -118,10 +118,4 @@ fn take_away_logs(database: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn beside(database: &Path, ending: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }

@@ -52,17 +52,22 @@ macro_rules! membership_columns {
     };
 }
 
+/// A thread out of the first seven columns, which are those of `threads` in their order.
+pub(crate) fn decode_thread(row: &Row<'_>) -> Result<Thread> {
+    Ok(Thread {
+        id: row.thread_id(0)?,
+        creator_id: row.user_id(1)?,
+        other_id: row.user_id(2)?,
+        created_at: row.time(3)?,
+        last_seq: row.int(4)?,
+        deleted_count: row.int(5)?,
+        last_message_at: row.time(6)?,
+    })
+}
+
 fn decode(row: &Row<'_>) -> Result<Membership> {
     Ok(Membership {
-        thread: Thread {
-            id: row.thread_id(0)?,
-            creator_id: row.user_id(1)?,
-            other_id: row.user_id(2)?,
-            created_at: row.time(3)?,
-            last_seq: row.int(4)?,
-            deleted_count: row.int(5)?,
-            last_message_at: row.time(6)?,
-        },
+        thread: decode_thread(row)?,
         user_id: row.user_id(7)?,
         read_seq: row.int(8)?,
         cleared_seq: row.int(9)?,

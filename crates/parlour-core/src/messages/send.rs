@@ -6,7 +6,7 @@ use parlour_store::idempotency::{self, Fingerprint, FirstMessage, FirstUse};
 use parlour_store::messages::Found;
 use parlour_store::{StoreError, Tx, messages, users};
 use parlour_types::model::Message;
-use parlour_types::text::{TextProblem, check_message_text};
+use parlour_types::text::check_message_text;
 use parlour_types::view::UserJson;
 use parlour_types::{ErrorCode, MessageId, Timestamp, UserId};
 use sha2::{Digest, Sha256};
@@ -205,13 +205,12 @@ impl Order {
 }
 
 fn check_text(text: &str, limit: usize) -> Option<FieldProblem> {
-    let problem = match check_message_text(text, limit).err()? {
-        TextProblem::Blank if text.is_empty() => (ErrorCode::Required, "This field is required.".into()),
-        TextProblem::Blank => (ErrorCode::Blank, "This field may not be blank.".into()),
-        TextProblem::Nul => (ErrorCode::Invalid, "Null characters are not allowed.".into()),
-        TextProblem::TooLong { limit } => (ErrorCode::MaxLength, format!("At most {limit} characters.")),
-    };
-    Some(FieldProblem::new("message", problem.0, problem.1))
+    let problem = check_message_text(text, limit).err()?;
+    Some(if text.is_empty() {
+        FieldProblem::new("message", ErrorCode::Required, "This field is required.")
+    } else {
+        FieldProblem::text("message", problem)
+    })
 }
 
 /// Reads back what was sent. Under a key the people are those of the first answer, and the messages as they are now: text taken back
