@@ -16,11 +16,6 @@ pub(crate) enum Diagnosis {
     Refused(String),
 }
 
-/// Whether this binary has a doctor at all.
-pub(crate) fn is_there(parlour: &Path) -> Result<bool> {
-    Ok(Command::new(parlour).args(["doctor", "--help"]).output()?.status.success())
-}
-
 /// Examines the database of `data_dir`.
 pub(crate) fn examine(parlour: &Path, data_dir: &Path) -> Result<Diagnosis> {
     let output = Command::new(parlour).args(["doctor", "--json", "--data-dir"]).arg(data_dir).output()?;

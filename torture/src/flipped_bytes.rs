@@ -72,11 +72,11 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
         }
         Ok(trial)
     })?;
-    summarize(context, results, &mut report);
+    summarize(results, &mut report);
     Ok(report)
 }
 
-fn summarize(context: &Context, results: Vec<Trial>, report: &mut Report) {
+fn summarize(results: Vec<Trial>, report: &mut Report) {
     let count = |wanted: Effect| results.iter().filter(|trial| trial.effect == wanted).count();
     let found = |wanted: Effect| results.iter().filter(|trial| trial.effect == wanted && trial.detected).count();
     let (visible, detected) =
@@ -98,13 +98,11 @@ fn summarize(context: &Context, results: Vec<Trial>, report: &mut Report) {
     report.figure("other_values_detected", found(Effect::Value));
     let undetected: Vec<String> = results.iter().filter_map(|trial| trial.undetected.clone()).collect();
     report.figure("undetected_errors", undetected.clone());
-    if context.has_doctor {
-        // 99 of 100 on many; on few, one may slip through.
-        let enough = if visible < 100 { detected + 1 >= visible } else { detected * 100 >= visible * 99 };
-        report.demand(enough, || format!("the doctor found {detected} of {visible} flips that change answers"));
-        if !enough {
-            report.problems.extend(undetected);
-        }
+    // 99 of 100 on many; on few, one may slip through.
+    let enough = if visible < 100 { detected + 1 >= visible } else { detected * 100 >= visible * 99 };
+    report.demand(enough, || format!("the doctor found {detected} of {visible} flips that change answers"));
+    if !enough {
+        report.problems.extend(undetected);
     }
     report.problems.extend(results.into_iter().flat_map(|trial| trial.problems));
 }
@@ -141,14 +139,13 @@ fn flip(
     drop(file);
     let mut report = Report::default();
     let name = format!("flip {index} at byte {offset}");
-    let detected = context.has_doctor
-        && match doctor::examine(&context.parlour, folder) {
-            Ok(diagnosis) => !matches!(diagnosis, Diagnosis::Sound),
-            Err(error) => {
-                report.problem(format!("{name}: {}", format!("{error:#}").replace('\n', " ")));
-                false
-            }
-        };
+    let detected = match doctor::examine(&context.parlour, folder) {
+        Ok(diagnosis) => !matches!(diagnosis, Diagnosis::Sound),
+        Err(error) => {
+            report.problem(format!("{name}: {}", format!("{error:#}").replace('\n', " ")));
+            false
+        }
+    };
     let mut start = Start::new(&context.parlour, folder, &context.settings)?;
     start.data_dir = folder.to_owned();
     let (effect, detected) = match start.ready_or_ended()? {
@@ -165,7 +162,7 @@ fn flip(
             (effect, detected)
         }
     };
-    let silent = effect == Effect::Structure && !detected && context.has_doctor;
+    let silent = effect == Effect::Structure && !detected;
     report.demand(!silent, || format!("{name}: rows are missing or elsewhere, and the doctor finds nothing"));
     report.look_for_panics(&start.log)?;
     let undetected = if effect == Effect::Error && !detected { Some(first_fault(&start.log, &name)?) } else { None };

@@ -28,7 +28,6 @@ pub(crate) struct Context {
     pub(crate) cuts: usize,
     /// Settings that every server gets.
     pub(crate) settings: Vec<String>,
-    pub(crate) has_doctor: bool,
 }
 
 impl Context {
@@ -53,9 +52,6 @@ impl Context {
 
     /// Lets the doctor look at a database that must be sound.
     pub(crate) fn examine(&self, data_dir: &Path, report: &mut Report) -> Result<()> {
-        if !self.has_doctor {
-            return Ok(());
-        }
         match doctor::examine(&self.parlour, data_dir)? {
             Diagnosis::Sound => {}
             Diagnosis::Problems(problems) => report.problem(format!("the doctor found {}", problems.join(", "))),

@@ -162,6 +162,21 @@ async fn every_answer_from_400_on_has_the_error_shape_outside_the_api_too() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_page_is_that_of_its_get_without_a_body() {
+    let server = TestServer::start().await;
+    let (ann, bob) = server.ann_and_bob().await;
+    ann.send_many(&bob, 3).await;
+    for path in ["/api/v2/pm/?user=2", PM] {
+        let page = ann.get(path).await;
+        let head = ann.send_request(ann.request(Method::HEAD, path)).await;
+        assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""), "{path}");
+        assert_eq!(head.header("content-length"), page.text.len().to_string(), "{path}");
+        // Nothing of a body is left on the connection for the next answer.
+        assert_eq!(ann.get(path).await.json(), page.json(), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_method_is_refused_and_the_right_ones_are_named() {
     let server = TestServer::start().await;
     let (ann, _) = server.ann_and_bob().await;

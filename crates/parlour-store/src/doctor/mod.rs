@@ -200,7 +200,7 @@ pub async fn examine(store: &Store, watch: Watch) -> Result<Report> {
     let mut report = Report::default();
     for part in PARTS {
         let (mut so_far, watch) = (std::mem::take(&mut report), watch.clone());
-        let done = store.read(move |read| {
+        let done = store.read_long(move |read| {
             match part(read, &mut so_far, &watch) {
                 Err(error) if error.is_damage() => so_far.damage("integrity", error.to_string()),
                 done => done?,
