@@ -158,7 +158,7 @@ pub async fn import_batch(
         .write(move |tx| {
             let mut batch = Batch { tx, now, max_message_chars, touched: BTreeMap::new() };
             let mut outcomes = Vec::with_capacity(records.len());
-            for (index, record) in records.into_iter().enumerate() {
+            for (index, record) in records.iter().cloned().enumerate() {
                 match batch.take(record)? {
                     Outcome::Refused(problem) if on_refusal == OnRefusal::Stop => {
                         return Err(BatchError::Refused { index, problem });

@@ -75,9 +75,10 @@ impl Core {
     }
 
     /// Answers a question of `caller` from one snapshot, which also proves that the caller exists.
-    async fn ask<T, F>(&self, caller: Caller, question: F) -> Result<T>
+    async fn ask<T, F>(&self, caller: Caller, mut question: F) -> Result<T>
     where
-        F: FnOnce(&Read<'_>, &Viewer<'_>) -> Result<T> + Send + 'static,
+        F: FnMut(&Read<'_>, &Viewer<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
     {
         let cards = Arc::clone(&self.cards);
         self.store.read(move |read| question(read, &Viewer::admit(read, &cards, caller)?)).await

@@ -33,7 +33,7 @@ use config::Config;
 use links::PublicUrl;
 use metrics::Metrics;
 use parlour_core::{Clock, Core};
-use parlour_store::{DATABASE_FILE, Store, StoreError};
+use parlour_store::{DATABASE_FILE, Location, Settings, Store, StoreError, without_password};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -56,28 +56,35 @@ pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
 /// What keeps the data directory or the database from being used.
 pub fn open_core(config: &Config, clock: Clock) -> anyhow::Result<Core> {
     secrets::create_data_dir(config)?;
-    Ok(Core::new(Store::open(&database_path(config)?)?, clock, config.rules()))
+    Ok(Core::new(Store::open(database(config)?)?, clock, config.rules()))
 }
 
 /// Where the configured database is.
 ///
 /// # Errors
 /// An address that this release cannot open.
-pub fn database_path(config: &Config) -> Result<PathBuf, StoreError> {
+pub fn database(config: &Config) -> Result<Location, StoreError> {
     let address = config.storage.database.as_str();
-    let refuse = |reason| Err(StoreError::Address { address: without_password(address), reason });
     match address.split_once(':') {
-        None if address.is_empty() => Ok(config.storage.data_dir.join(DATABASE_FILE)),
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path))),
-        Some(("postgres" | "postgresql", _)) => refuse("this release keeps its data in SQLite only"),
-        _ => refuse("it must be empty or sqlite:PATH"),
+        None if address.is_empty() => Ok(Location::Sqlite(config.storage.data_dir.join(DATABASE_FILE))),
+        Some(("sqlite", path)) if !path.is_empty() => Ok(Location::from(path.strip_prefix("//").unwrap_or(path))),
+        Some(("postgres" | "postgresql", _)) => {
+            Settings::parse(address, config.postgres.options()).map(Location::Postgres)
+        }
+        _ => {
+            let reason = "it must be empty, sqlite:PATH or postgres://user:password@host:port/database";
+            Err(StoreError::Address { address: without_password(address), reason })
+        }
     }
 }
 
-/// A database address may carry a password, which no message repeats.
-fn without_password(address: &str) -> String {
-    match (address.find("://"), address.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}***{}", &address[..scheme + 3], &address[at..]),
-        _ => address.to_owned(),
+/// The file of the configured database, for what only a file can do. `instead` says what does the same for PostgreSQL.
+///
+/// # Errors
+/// As [`database`], and for PostgreSQL.
+pub fn database_file(config: &Config, instead: &'static str) -> Result<PathBuf, StoreError> {
+    match database(config)? {
+        Location::Sqlite(path) => Ok(path),
+        Location::Postgres(settings) => Err(StoreError::Address { address: settings.name(), reason: instead }),
     }
 }

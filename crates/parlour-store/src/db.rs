@@ -4,13 +4,15 @@
 
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
+use crate::postgres::{Failure, Integer, Session};
 use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::cell::RefCell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A value bound to a query.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Param<'a> {
     Null,
     Int(i64),
@@ -73,15 +75,24 @@ macro_rules! params {
 pub(crate) use params;
 
 /// One row of an answer; columns are counted from 0.
-pub(crate) struct Row<'r>(&'r rusqlite::Row<'r>);
+pub(crate) enum Row<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
+}
 
 impl Row<'_> {
     pub(crate) fn int(&self, column: usize) -> Result<i64> {
-        Ok(self.0.get_ref(column)?.as_i64().map_err(rusqlite::Error::from)?)
+        match self {
+            Self::Sqlite(row) => Ok(row.get_ref(column)?.as_i64().map_err(rusqlite::Error::from)?),
+            Self::Postgres(row) => Ok(row.try_get::<_, Integer>(column)?.0),
+        }
     }
 
     pub(crate) fn int_opt(&self, column: usize) -> Result<Option<i64>> {
-        Ok(self.0.get_ref(column)?.as_i64_or_null().map_err(rusqlite::Error::from)?)
+        match self {
+            Self::Sqlite(row) => Ok(row.get_ref(column)?.as_i64_or_null().map_err(rusqlite::Error::from)?),
+            Self::Postgres(row) => Ok(row.try_get::<_, Option<Integer>>(column)?.map(|integer| integer.0)),
+        }
     }
 
     pub(crate) fn flag(&self, column: usize) -> Result<bool> {
@@ -89,23 +100,32 @@ impl Row<'_> {
     }
 
     pub(crate) fn text(&self, column: usize) -> Result<String> {
-        Ok(self.0.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?.to_owned())
+        self.str(column).map(str::to_owned)
     }
 
     pub(crate) fn str(&self, column: usize) -> Result<&str> {
-        Ok(self.0.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+        match self {
+            Self::Sqlite(row) => Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
     }
 
     pub(crate) fn text_opt(&self, column: usize) -> Result<Option<String>> {
-        Ok(self.0.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?.map(str::to_owned))
+        Ok(self.str_opt(column)?.map(str::to_owned))
     }
 
     pub(crate) fn str_opt(&self, column: usize) -> Result<Option<&str>> {
-        Ok(self.0.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?)
+        match self {
+            Self::Sqlite(row) => Ok(row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
     }
 
     pub(crate) fn bytes(&self, column: usize) -> Result<Vec<u8>> {
-        Ok(self.0.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?.to_owned())
+        match self {
+            Self::Sqlite(row) => Ok(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?.to_owned()),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
     }
 
     pub(crate) fn time(&self, column: usize) -> Result<Timestamp> {
@@ -125,29 +145,36 @@ impl Row<'_> {
     }
 }
 
+/// Where a query runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'c> {
+    Sqlite(&'c Connection),
+    Postgres(&'c Session),
+}
+
 /// One snapshot of the database: everything read through it belongs together.
 pub struct Read<'c> {
-    connection: &'c Connection,
+    source: Source<'c>,
     /// What the snapshot says of itself, where that was read to begin it.
     directory_version: Option<i64>,
 }
 
 impl<'c> Read<'c> {
-    pub(crate) const fn new(connection: &'c Connection) -> Self {
-        Self { connection, directory_version: None }
+    pub(crate) const fn new(source: Source<'c>) -> Self {
+        Self { source, directory_version: None }
     }
 
     /// A snapshot that is known to hold this version of the directory.
-    pub(crate) const fn of_version(connection: &'c Connection, directory_version: i64) -> Self {
-        Self { connection, directory_version: Some(directory_version) }
+    pub(crate) const fn of_version(source: Source<'c>, directory_version: i64) -> Self {
+        Self { source, directory_version: Some(directory_version) }
     }
 
     pub(crate) const fn directory_version(&self) -> Option<i64> {
         self.directory_version
     }
 
-    pub(crate) const fn connection(&self) -> &Connection {
-        self.connection
+    pub(crate) const fn source(&self) -> Source<'c> {
+        self.source
     }
 
     /// The first row of the answer, if any.
@@ -157,26 +184,53 @@ impl<'c> Read<'c> {
         params: &[Param<'_>],
         decode: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
-        let mut rows = statement.raw_query();
-        rows.next()?.map(|row| decode(&Row(row))).transpose()
+        match self.source {
+            Source::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                bind(&mut statement, params)?;
+                let mut rows = statement.raw_query();
+                rows.next()?.map(|row| decode(&Row::Sqlite(row))).transpose()
+            }
+            Source::Postgres(session) => {
+                session.query(sql, params)?.first().map(|row| decode(&Row::Postgres(row))).transpose()
+            }
+        }
     }
 
-    /// Shows every row of the answer to `see`, which may borrow from it.
+    /// Shows every row of the answer to `see`, which may borrow from it. For answers of bounded length.
     pub(crate) fn each(
         &self,
         sql: &str,
         params: &[Param<'_>],
         mut see: impl FnMut(&Row<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            see(&Row(row))?;
+        match self.source {
+            Source::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                bind(&mut statement, params)?;
+                let mut rows = statement.raw_query();
+                while let Some(row) = rows.next()? {
+                    see(&Row::Sqlite(row))?;
+                }
+                Ok(())
+            }
+            Source::Postgres(session) => {
+                session.query(sql, params)?.iter().try_for_each(|row| see(&Row::Postgres(row)))
+            }
         }
-        Ok(())
+    }
+
+    /// The same for answers of any length, of which only a piece is in memory at a time. `see` may ask further questions.
+    pub(crate) fn scan(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut see: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        match self.source {
+            Source::Sqlite(_) => self.each(sql, params, see),
+            Source::Postgres(session) => session.scan(sql, params, |row| see(&Row::Postgres(row))),
+        }
     }
 
     /// Every row of the answer.
@@ -199,7 +253,7 @@ impl<'c> Read<'c> {
 /// A write transaction. Its closure may run again, so it must not cause anything outside the database.
 pub struct Tx<'c> {
     read: Read<'c>,
-    ids: &'c RefCell<IdGenerator>,
+    ids: &'c Mutex<IdGenerator>,
     touched: &'c RefCell<Touched>,
 }
 
@@ -218,12 +272,8 @@ impl<'c> std::ops::Deref for Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(crate) const fn new(
-        connection: &'c Connection,
-        ids: &'c RefCell<IdGenerator>,
-        touched: &'c RefCell<Touched>,
-    ) -> Self {
-        Self { read: Read::new(connection), ids, touched }
+    pub(crate) const fn new(source: Source<'c>, ids: &'c Mutex<IdGenerator>, touched: &'c RefCell<Touched>) -> Self {
+        Self { read: Read::new(source), ids, touched }
     }
 
     /// Notes that `user` will see something else of `thread`, or of their inbox.
@@ -238,9 +288,14 @@ impl<'c> Tx<'c> {
 
     /// Runs a change and says how many rows it touched.
     pub(crate) fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<usize> {
-        let mut statement = self.connection().prepare_cached(sql)?;
-        bind(&mut statement, params)?;
-        Ok(statement.raw_execute()?)
+        match self.source {
+            Source::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                bind(&mut statement, params)?;
+                Ok(statement.raw_execute()?)
+            }
+            Source::Postgres(session) => session.execute(sql, params),
+        }
     }
 
     /// Runs a change that must touch exactly one row.
@@ -253,12 +308,20 @@ impl<'c> Tx<'c> {
 
     /// The next number of the one generator for threads, messages and issued user ids.
     pub(crate) fn next_id(&self, now: Timestamp) -> Result<i64> {
-        self.ids.borrow_mut().next(now).ok_or(StoreError::IdsExhausted)
+        let next = self.ids().next(now);
+        if let (Err(StoreError::NoNode), Source::Postgres(session)) = (&next, self.source()) {
+            session.fail(Failure::NoNode);
+        }
+        next
     }
 
     /// Takes note of a number that is brought along, so that the generator goes on above it.
     pub(crate) fn observe_id(&self, id: i64) {
-        self.ids.borrow_mut().observe(id);
+        self.ids().observe(id);
+    }
+
+    fn ids(&self) -> MutexGuard<'_, IdGenerator> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number below which every id that the generator can still issue does not lie.

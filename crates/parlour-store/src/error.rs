@@ -5,9 +5,24 @@ use std::path::PathBuf;
 /// A failure of the store itself. A missing row is never one: look-ups answer `None`.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process held the database for longer than the busy time-out.
+    /// Another process held the database for longer than the busy time-out, or no connection became free in time.
     #[error("the database is busy")]
     Busy,
+    /// Another transaction came between, again and again.
+    #[error("the change met others too often")]
+    Conflict,
+    /// The database cannot be reached. Whether a commit under way was carried out is not known.
+    #[error("the database cannot be reached: {reason}")]
+    Unreachable {
+        /// What kept it from being reached.
+        reason: &'static str,
+    },
+    /// A statement took longer than it may.
+    #[error("the database took too long")]
+    TimedOut,
+    /// The process may issue no ids for now.
+    #[error("the process holds no node number")]
+    NoNode,
     /// An earlier commit could not be brought to disk: nothing is acknowledged any more until a restart.
     #[error("the database refuses writes since a commit failed; restart the server")]
     Poisoned,
@@ -93,14 +108,25 @@ pub enum StoreError {
     WritePanicked,
     /// The driver failed.
     #[error("the database failed: {0}")]
-    Driver(#[source] rusqlite::Error),
+    Driver(#[source] DriverError),
 }
 
 impl StoreError {
     /// Whether trying again later can help.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy | Self::Poisoned | Self::RolledBack | Self::DiskFull | Self::WriterStopped)
+        matches!(
+            self,
+            Self::Busy
+                | Self::Conflict
+                | Self::Unreachable { .. }
+                | Self::TimedOut
+                | Self::NoNode
+                | Self::Poisoned
+                | Self::RolledBack
+                | Self::DiskFull
+                | Self::WriterStopped
+        )
     }
 
     /// Whether the file holds what no release writes: it was damaged, or is no database at all.
@@ -109,12 +135,13 @@ impl StoreError {
         use rusqlite::{Error, ErrorCode};
         match self {
             Self::Inconsistent { .. } => true,
-            Self::Driver(Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::Utf8Error(..)) => {
-                true
-            }
-            Self::Driver(error) => {
+            Self::Driver(DriverError::Sqlite(
+                Error::FromSqlConversionFailure(..) | Error::InvalidColumnType(..) | Error::Utf8Error(..),
+            )) => true,
+            Self::Driver(DriverError::Sqlite(error)) => {
                 matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
             }
+            Self::Driver(DriverError::Postgres { code }) => matches!(code.as_str(), "XX001" | "XX002"),
             _ => false,
         }
     }
@@ -125,7 +152,53 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => Self::Busy,
             Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull,
-            _ => Self::Driver(error),
+            _ => Self::Driver(DriverError::Sqlite(error)),
+        }
+    }
+}
+
+/// What a driver said.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(rusqlite::Error),
+    /// PostgreSQL: the code alone, as its words may repeat what was stored.
+    #[error("PostgreSQL says {code}")]
+    Postgres {
+        /// The SQLSTATE, or what the driver calls it.
+        code: String,
+    },
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let unreachable = |reason| Self::Unreachable { reason };
+        let Some(code) = error.code() else {
+            // No answer of the server's: the way to it, or what this side makes of the answer.
+            let way = error.is_closed()
+                || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>());
+            return if way {
+                unreachable("the connection failed")
+            } else if error.to_string().starts_with("error performing TLS handshake") {
+                unreachable("no encrypted connection could be made")
+            } else {
+                Self::Driver(DriverError::Postgres { code: error.to_string() })
+            };
+        };
+        match code.code() {
+            // Whoever loses a race for a unique key, or for a row that another one refers to, finds on the second try how it ended.
+            "40001" | "40P01" | "23505" | "23503" => Self::Conflict,
+            "57014" => Self::TimedOut,
+            "55P03" => Self::Busy,
+            "53100" => Self::DiskFull,
+            "53300" => unreachable("it has no connection to spare"),
+            "57P01" | "57P02" | "57P03" | "25P03" => unreachable("it is stopping or starting"),
+            "25006" => unreachable("it takes no writes"),
+            "28000" | "28P01" => unreachable("it refuses the user or the password"),
+            "3D000" => unreachable("there is no such database"),
+            code if code.starts_with("08") => unreachable("the connection failed"),
+            code => Self::Driver(DriverError::Postgres { code: code.to_owned() }),
         }
     }
 }

@@ -6,10 +6,9 @@
 use crate::db::{Read, params};
 use crate::messages::status;
 use crate::threads::decode_thread;
-use crate::{Progress, Result, Watch, connect_reader, migrate, users};
+use crate::{Progress, Result, Store, Watch, users};
 use parlour_types::model::{MessageStatus, Settings, Thread, User};
 use parlour_types::{MessageId, Timestamp, UserId};
-use std::path::Path;
 
 /// Users read at once.
 const USERS: i64 = 1_000;
@@ -53,24 +52,15 @@ pub struct Line<'a> {
     pub cleared_by: &'a [UserId],
 }
 
-/// Shows `see` everything in the database at `database`.
+/// Shows `see` everything in the database, on the calling thread.
 ///
 /// # Errors
 /// What `see` answers, or a failure of the store.
-pub fn export(database: &Path, watch: &Watch, mut see: impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
-    let connection = connect_reader(database)?;
-    migrate::check(&connection)?;
-    // Only the table of external ids below is written, and that may be larger than memory.
-    connection.pragma_update(None, "query_only", false)?;
-    connection.pragma_update(None, "temp_store", "file")?;
-    connection.execute_batch(
-        "begin;
-         create temp table ext_ids (message_id integer primary key, ext_id text not null);
-         insert or ignore into ext_ids select message_id, ext_id from imported_messages order by message_id;",
-    )?;
-    let read = Read::new(&connection);
-    export_people(&read, watch, &mut see)?;
-    export_threads(&read, watch, &mut see)
+pub fn export(store: &Store, watch: &Watch, mut see: impl FnMut(Item<'_>) -> Result<()>) -> Result<()> {
+    store.read_here(|read| {
+        export_people(read, watch, &mut see)?;
+        export_threads(read, watch, &mut see)
+    })
 }
 
 fn export_people(read: &Read<'_>, watch: &Watch, see: &mut dyn FnMut(Item<'_>) -> Result<()>) -> Result<()> {
@@ -82,12 +72,12 @@ fn export_people(read: &Read<'_>, watch: &Watch, see: &mut dyn FnMut(Item<'_>) -
         after = last.id.get();
         users.into_iter().try_for_each(|user| see(Item::User(Box::new(user))))?;
     }
-    read.each(
+    read.scan(
         "select follower_id, followed_id, created_at from follows order by follower_id, followed_id",
         &[],
         |row| see(Item::Follow(row.user_id(0)?, row.user_id(1)?, row.time(2)?)),
     )?;
-    read.each("select user_id, hidden_id, created_at from hides order by user_id, hidden_id", &[], |row| {
+    read.scan("select user_id, hidden_id, created_at from hides order by user_id, hidden_id", &[], |row| {
         see(Item::Hide(row.user_id(0)?, row.user_id(1)?, row.time(2)?))
     })?;
     let changed = read.rows("select user_id from user_settings order by user_id", &[], |row| row.user_id(0))?;
@@ -96,9 +86,9 @@ fn export_people(read: &Read<'_>, watch: &Watch, see: &mut dyn FnMut(Item<'_>) -
 
 fn export_threads(read: &Read<'_>, watch: &Watch, see: &mut dyn FnMut(Item<'_>) -> Result<()>) -> Result<()> {
     let number = |sql| read.row(sql, &[], |row| row.int(0)).map(|number| number.unwrap_or(0).unsigned_abs());
-    let total = number("select coalesce(sum(last_seq), 0) from threads")?;
+    let total = number("select cast(coalesce(sum(last_seq), 0) as bigint) from threads")?;
     let mut done = 0;
-    read.each(
+    read.scan(
         "select id, creator_id, other_id, created_at, last_seq, deleted_count, last_message_at from threads order by id",
         &[],
         |row| {
@@ -118,12 +108,13 @@ fn export_messages(read: &Read<'_>, thread: &Thread, see: &mut dyn FnMut(Item<'_
         params![thread.id],
         |row| Ok((row.user_id(0)?, row.int(1)?, row.int(2)?)),
     )?;
-    read.each(
+    read.scan(
         "select seq, id, sender_id, created_at, status, text,
-             (select ext_id from ext_ids where message_id = id) from messages where thread_id = ?1
+             (select min(i.ext_id) from imported_messages i where i.message_id = m.id) from messages m where thread_id = ?1
          union all
          select seq, message_id, sender_id, created_at, null, '',
-             (select ext_id from ext_ids e where e.message_id = d.message_id) from deleted_messages d where thread_id = ?1
+             (select min(i.ext_id) from imported_messages i where i.message_id = d.message_id)
+         from deleted_messages d where thread_id = ?1
          order by 1",
         params![thread.id],
         |row| {

@@ -1,17 +1,37 @@
-//! Brings a database to the schema of this release. Migrations are numbered, run once each, and never change after release.
+//! Brings a database to the schema of this release. Migrations are numbered, run once each, and never change after release. Each has the same
+//! number and name for both databases.
 
 use crate::error::{Result, StoreError};
+use crate::postgres::Session;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// One step of the schema.
 struct Migration {
     number: i64,
     name: &'static str,
-    sql: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+macro_rules! migration {
+    ($number:literal, $name:literal, $file:literal) => {
+        Migration {
+            number: $number,
+            name: $name,
+            sqlite: include_str!(concat!("../migrations/sqlite/", $file)),
+            postgres: include_str!(concat!("../migrations/postgres/", $file)),
+        }
+    };
 }
 
 const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "init", sql: include_str!("../migrations/sqlite/0001_init.sql") }];
+    &[migration!(1, "init", "0001_init.sql"), migration!(2, "find_imported", "0002_find_imported.sql")];
+
+impl Migration {
+    fn full_name(&self) -> String {
+        format!("{:04}_{}", self.number, self.name)
+    }
+}
 
 /// The schema that this release writes.
 pub(crate) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
@@ -23,10 +43,11 @@ pub(crate) fn version(connection: &Connection) -> Result<i64> {
 
 /// Refuses a database that a newer release wrote.
 pub(crate) fn check(connection: &Connection) -> Result<()> {
-    match version(connection)? {
-        found if found > NEWEST => Err(StoreError::SchemaTooNew { found, known: NEWEST }),
-        _ => Ok(()),
-    }
+    known(version(connection)?).map(drop)
+}
+
+fn known(version: i64) -> Result<i64> {
+    if version > NEWEST { Err(StoreError::SchemaTooNew { found: version, known: NEWEST }) } else { Ok(version) }
 }
 
 /// Runs what is missing, each step in a transaction of its own, and answers the names of the steps it ran.
@@ -41,10 +62,46 @@ pub(crate) fn run(connection: &mut Connection) -> Result<Vec<String>> {
         if version(&transaction)? >= migration.number {
             continue;
         }
-        transaction.execute_batch(migration.sql)?;
+        transaction.execute_batch(migration.sqlite)?;
         transaction.pragma_update(None, "user_version", migration.number)?;
         transaction.commit()?;
-        done.push(format!("{:04}_{}", migration.number, migration.name));
+        done.push(migration.full_name());
     }
     Ok(done)
+}
+
+/// The same for PostgreSQL, where the steps that ran are rows of `schema_migrations`.
+pub(crate) fn run_postgres(session: &Session) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    let present = known(version_postgres(session)?)?;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.number > present) {
+        session.run(
+            "begin;
+             create table if not exists schema_migrations (number bigint primary key, name text not null);
+             lock table schema_migrations in access exclusive mode;",
+        )?;
+        // Asked again under the lock: another process may have been faster.
+        if version_postgres(session)? >= migration.number {
+            session.run("rollback")?;
+            continue;
+        }
+        session.run(migration.postgres)?;
+        let (number, name) = (migration.number, migration.name);
+        session.run(&format!("insert into schema_migrations (number, name) values ({number}, '{name}'); commit;"))?;
+        done.push(migration.full_name());
+    }
+    Ok(done)
+}
+
+/// The schema that the database has; 0 for an empty one.
+pub(crate) fn version_postgres(session: &Session) -> Result<i64> {
+    let found = "select coalesce((select max(number) from schema_migrations), 0)";
+    let table = session.query("select to_regclass('schema_migrations') is not null", &[])?;
+    match table.first().map(|row| row.try_get(0)).transpose()? {
+        Some(true) => match session.query(found, &[])?.first() {
+            Some(row) => Ok(row.try_get(0)?),
+            None => Ok(0),
+        },
+        _ => Ok(0),
+    }
 }

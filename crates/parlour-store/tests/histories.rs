@@ -280,7 +280,7 @@ fn play(runtime: &Runtime, store: &Store, steps: Vec<Step>) {
 #[test]
 fn ten_thousand_random_histories_agree_with_the_naive_model() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("parlour.db")).unwrap();
+    let store = Store::open(folder.path().join("parlour.db")).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {

@@ -19,7 +19,7 @@ fn id(id: i64) -> UserId {
 
 async fn store_with_users(count: i64) -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("parlour.db")).unwrap();
+    let store = Store::open(folder.path().join("parlour.db")).unwrap();
     for user in 1..=count {
         add(&store, user).await.unwrap();
     }
@@ -137,7 +137,7 @@ async fn what_was_answered_is_there_after_the_store_was_closed_and_opened_again(
     let (folder, store) = store_with_users(2).await;
     let sent = store.write(|tx| messages::send_direct(tx, id(1), id(2), "kept", NOW)).await.unwrap();
     drop(store);
-    let store = Store::open(&folder.path().join("parlour.db")).unwrap();
+    let store = Store::open(folder.path().join("parlour.db")).unwrap();
     let message_id = sent.id;
     let found = store.read(move |read| messages::find(read, message_id, id(2))).await.unwrap().unwrap();
     assert_eq!(found.message, sent);
@@ -149,7 +149,7 @@ async fn what_was_answered_is_there_after_the_store_was_closed_and_opened_again(
 #[tokio::test]
 async fn two_processes_on_one_file_never_issue_the_same_id() {
     let (folder, one) = store_with_users(2).await;
-    let other = Store::open(&folder.path().join("parlour.db")).unwrap();
+    let other = Store::open(folder.path().join("parlour.db")).unwrap();
     let mut last = None;
     for turn in 0..20 {
         let store = if turn % 2 == 0 { &one } else { &other };
@@ -169,7 +169,7 @@ async fn a_damaged_file_is_an_error_and_not_a_panic() {
     )
     .unwrap();
     assert!(matches!(Store::open(&path), Err(StoreError::Driver(_))));
-    assert!(matches!(Store::open(&folder.path().join("no/such/folder/parlour.db")), Err(StoreError::File { .. })));
+    assert!(matches!(Store::open(folder.path().join("no/such/folder/parlour.db")), Err(StoreError::File { .. })));
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn a_change_whose_caller_is_gone_is_not_made_any_more() {
 #[tokio::test]
 async fn another_process_gets_its_turn_beside_a_busy_writer() {
     let (folder, store) = store_with_users(2).await;
-    let other = Store::open(&folder.path().join("parlour.db")).unwrap();
+    let other = Store::open(folder.path().join("parlour.db")).unwrap();
     let busy: JoinSet<_> = (0..8)
         .map(|_| {
             let (store, other) = (store.clone(), other.clone());
@@ -239,6 +239,7 @@ async fn what_is_read_through_one_snapshot_belongs_together() {
     let is_there = |read: &Read<'_>| Ok::<_, StoreError>(users::account(read, id(2))?.is_some());
     let seen = store.read(move |read| {
         let version = users::directory_version(read)?;
+        let writer = writer.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             runtime.block_on(add(&writer, 2)).unwrap();

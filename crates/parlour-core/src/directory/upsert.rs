@@ -43,7 +43,7 @@ pub async fn upsert_users(core: &Core, rows: Vec<UserRow>) -> Result<Vec<UpsertR
     core.store
         .write(move |tx| {
             let mut results = Vec::with_capacity(rows.len());
-            for (index, row) in rows.into_iter().enumerate() {
+            for (index, row) in rows.iter().cloned().enumerate() {
                 results.push(upsert_user(tx, row, now).map_err(|problem| match problem {
                     Error::Invalid(problems) => Error::Invalid(within(&format!("users[{index}]"), problems)),
                     other => other,
@@ -127,7 +127,7 @@ pub async fn provision(core: &Core, claims: Provision) -> Result<()> {
     core.store
         .write(move |tx| {
             if users::account(tx, claims.user_id)?.is_none() {
-                upsert_user(tx, row, now).map_err(|error| match error {
+                upsert_user(tx, row.clone(), now).map_err(|error| match error {
                     Error::Invalid(_) => Error::UnknownCaller,
                     other => other,
                 })?;

@@ -80,6 +80,7 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
     }
     let (now, address, limits) = (core.clock.now(), order.address, Arc::clone(&core.limits));
     let allowance = limits.count(Action::Send, caller, address, order.recipients.len())?;
+    let mut counted = 0;
     let made = core
         .store
         .write(move |tx| {
@@ -87,14 +88,18 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
                 return Ok::<_, Error>(Made::Keyed { first, replayed: true });
             }
             if !problems.is_empty() {
-                return Err(Error::Invalid(problems));
+                return Err(Error::Invalid(problems.clone()));
             }
             order.authorize(tx)?;
             let send =
                 |to: &UserId| messages::send_direct(tx, order.sender, *to, &order.text, now).map(|sent| (sent, *to));
             let sent: Vec<(Message, UserId)> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
             let begun = sent.iter().filter(|(message, _)| message.seq == 1).count();
-            limits.count(Action::NewConversation, caller, address, begun)?;
+            // Another try is no other conversation.
+            if counted < begun {
+                limits.count(Action::NewConversation, caller, address, begun - counted)?;
+                counted = begun;
+            }
             match &order.key {
                 None => Ok(Made::Plain(sent)),
                 Some(key) => {
@@ -108,6 +113,7 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
 }
 
 /// What the write made, or an earlier one under the same key.
+#[derive(Clone)]
 enum Made {
     /// Each message with its receiver.
     Plain(Vec<(Message, UserId)>),
@@ -239,7 +245,7 @@ async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages>
                 None => Ok(viewer.cards.known(user)?.json.clone()),
             }
         };
-        match made {
+        match made.clone() {
             Made::Plain(made) => {
                 let sent = |(message, receiver): (Message, UserId)| {
                     Ok(Sent { message, receiver: viewer.cards.known(receiver)?.json.clone() })

@@ -4,6 +4,9 @@ use parlour_store::backup::{self, Contents, Existing};
 use std::path::PathBuf;
 use std::time::Instant;
 
+/// What does the same for PostgreSQL.
+const INSTEAD: &str = "pg_dump makes its backups, and `parlour copy` a file that can be backed up";
+
 /// Arguments of `parlour backup`.
 #[derive(Args)]
 pub struct BackupArgs {
@@ -15,7 +18,7 @@ pub struct BackupArgs {
 }
 
 pub(super) fn backup(common: &Common, args: &BackupArgs) -> anyhow::Result<()> {
-    let database = crate::database_path(&common.load()?)?;
+    let database = crate::database_file(&common.load()?, INSTEAD)?;
     anyhow::ensure!(database.exists(), "there is no database at {}", database.display());
     let (bar, watch) = progress::steps();
     let started = Instant::now();

@@ -27,7 +27,7 @@ pub(super) fn config(common: &Common, command: &ConfigCommand) -> anyhow::Result
         }
         ConfigCommand::Check => {
             let config = common.load()?;
-            crate::database_path(&config)?;
+            crate::database(&config)?;
             println!("The configuration is good.");
         }
         ConfigCommand::Example => print!("{}", crate::config::example()),

@@ -19,10 +19,10 @@ pub struct DoctorArgs {
 pub(super) fn doctor(common: &Common, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let config = common.load()?;
     crate::telemetry::start(&config.log)?;
-    let path = crate::database_path(&config)?;
-    anyhow::ensure!(path.exists(), "there is no database at {}", path.display());
+    let database = crate::database(&config)?;
+    anyhow::ensure!(database.may_exist(), "there is no database at {database}");
     let (bar, watch) = progress::steps();
-    let (found, left) = match Store::open(&path) {
+    let (found, left) = match Store::open(database) {
         Err(error) if error.is_damage() => (Report::unreadable(&error), None),
         Err(error) => return Err(error.into()),
         Ok(store) => block_on(async { Ok(examine(&store, args.repair, &watch).await?) })?,

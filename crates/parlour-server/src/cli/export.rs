@@ -23,14 +23,15 @@ pub struct ExportArgs {
 
 pub(super) fn export(common: &Common, args: &ExportArgs) -> anyhow::Result<()> {
     let config = common.load()?;
-    let database = crate::database_path(&config)?;
-    anyhow::ensure!(database.exists(), "there is no database at {}", database.display());
-    Store::migrate(&database)?;
+    let database = crate::database(&config)?;
+    anyhow::ensure!(database.may_exist(), "there is no database at {database}");
+    let own_file = database.file().map(Path::to_owned);
+    let store = Store::open(database)?;
     let (bar, watch) = progress::steps();
     let lines = if args.file == "-" {
-        write_to(&database, Path::new("-"), &mut BufWriter::new(std::io::stdout().lock()), &watch)
+        write_to(&store, Path::new("-"), &mut BufWriter::new(std::io::stdout().lock()), &watch)
     } else {
-        write_file(&database, Path::new(&args.file), existing(args.force), &watch)
+        write_file(&store, own_file.as_deref(), Path::new(&args.file), existing(args.force), &watch)
     };
     bar.finish_and_clear();
     let lines = lines?;
@@ -44,18 +45,24 @@ pub(super) fn export(common: &Common, args: &ExportArgs) -> anyhow::Result<()> {
 }
 
 /// Writes a file that gets its name only when it is whole and on disk.
-fn write_file(database: &Path, file: &Path, existing: Existing, watch: &Watch) -> Result<u64, StoreError> {
+fn write_file(
+    store: &Store,
+    own_file: Option<&Path>,
+    file: &Path,
+    existing: Existing,
+    watch: &Watch,
+) -> Result<u64, StoreError> {
     let failed = |source| StoreError::File { path: file.to_owned(), source };
-    let mut made = create_beside(database, file, existing)?;
+    let mut made = create_beside(own_file, file, existing)?;
     let mut to = BufWriter::new(made.as_file_mut());
     let lines = if file.extension().is_some_and(|extension| extension == "gz") {
         let mut packed = GzEncoder::new(&mut to, Compression::default());
         // The packer takes a few bytes at a time for a call of its own each.
-        let lines = write_to(database, file, &mut BufWriter::with_capacity(CHUNK, &mut packed), watch)?;
+        let lines = write_to(store, file, &mut BufWriter::with_capacity(CHUNK, &mut packed), watch)?;
         packed.finish().map_err(failed)?;
         lines
     } else {
-        write_to(database, file, &mut to, watch)?
+        write_to(store, file, &mut to, watch)?
     };
     to.flush().map_err(failed)?;
     drop(to);
@@ -63,11 +70,11 @@ fn write_file(database: &Path, file: &Path, existing: Existing, watch: &Watch) -
     Ok(lines)
 }
 
-fn write_to(database: &Path, name: &Path, to: &mut impl Write, watch: &Watch) -> Result<u64, StoreError> {
+fn write_to(store: &Store, name: &Path, to: &mut impl Write, watch: &Watch) -> Result<u64, StoreError> {
     let failed = |source| StoreError::File { path: name.to_owned(), source };
     crate::export_format::write_header(to).map_err(failed)?;
     let mut lines = 1;
-    export::export(database, watch, |item| {
+    export::export(store, watch, |item| {
         lines += 1;
         write_line(to, item).map_err(failed)
     })?;

@@ -161,7 +161,7 @@ impl Common {
 fn migrate(common: &Common) -> anyhow::Result<()> {
     let config = common.load()?;
     crate::secrets::create_data_dir(&config)?;
-    let steps = parlour_store::Store::migrate(&crate::database_path(&config)?)?;
+    let steps = parlour_store::Store::migrate(crate::database(&config)?)?;
     if common.json {
         println!("{}", serde_json::json!({ "migrated": steps }));
     } else if steps.is_empty() {

@@ -17,8 +17,8 @@ pub struct TokenArgs {
 pub(super) fn token(common: &Common, args: &TokenArgs) -> anyhow::Result<()> {
     let config = common.load()?;
     let auth = crate::secrets::open_auth(&config)?;
-    let database = crate::database_path(&config)?;
-    if database.exists() {
+    let database = crate::database(&config)?;
+    if database.may_exist() {
         let core = crate::open_core(&config, Clock::System)?;
         let known = block_on(async { Ok(directory::user_exists(&core, args.user).await?) })?;
         if !known && !auth.provisions() {

@@ -43,7 +43,19 @@ pub(super) const KEYS: &[Key] = &[
         "storage.data_dir",
         "Folder of everything the server keeps: the database and the secrets it made itself. Also --data-dir.",
     ),
-    key("storage.database", "\"sqlite:PATH\"; empty for parlour.db in the data directory. Also --database."),
+    key(
+        "storage.database",
+        "\"sqlite:PATH\" or \"postgres://user@host:port/database\", several hosts with commas between; empty for parlour.db in the data directory. Also --database.",
+    ),
+    secret("postgres.user", "Who signs in at PostgreSQL. Empty: as storage.database says."),
+    secret(
+        "postgres.password",
+        "The password there. Empty: as storage.database says. Kept out of the address it is in no list of processes.",
+    ),
+    key("postgres.connections", "Connections of this process to PostgreSQL at the most, from 4 on."),
+    key("postgres.connect_timeout", "Connecting to one host takes no longer."),
+    key("postgres.statement_timeout", "A statement that takes longer is given up; its request is answered 503."),
+    key("postgres.wait_timeout", "A request that waits longer for a free connection is answered 503."),
     secret(
         "auth.jwt_secret",
         "Shared secret of the tokens (HS256), at least 32 bytes. Empty: made once and kept in jwt.secret in the data directory.",

@@ -233,6 +233,9 @@ fn typed(key: &Key, text: &str, origin: &str) -> Result<Value, ConfigError> {
 
 fn mask(key: &Key, value: &Value) -> String {
     match value {
+        Value::String(text) if key.name == "storage.database" => {
+            Value::String(parlour_store::without_password(text)).to_string()
+        }
         Value::String(text) if key.secret && !text.is_empty() => "\"***\"".into(),
         Value::Array(items) if key.secret && !items.is_empty() => {
             format!("[{}]", vec!["\"***\""; items.len()].join(", "))

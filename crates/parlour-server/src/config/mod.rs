@@ -22,6 +22,8 @@ pub struct Config {
     pub server: Server,
     /// Files.
     pub storage: Storage,
+    /// How a PostgreSQL server is used.
+    pub postgres: Postgres,
     /// Tokens.
     pub auth: Auth,
     /// Messages.
@@ -87,13 +89,58 @@ impl Default for Server {
 pub struct Storage {
     /// The folder of everything the server keeps.
     pub data_dir: PathBuf,
-    /// `sqlite:PATH`; empty for `parlour.db` in the data directory.
+    /// `sqlite:PATH` or `postgres://…`; empty for `parlour.db` in the data directory.
     pub database: String,
 }
 
 impl Default for Storage {
     fn default() -> Self {
         Self { data_dir: "./parlour-data".into(), database: String::new() }
+    }
+}
+
+/// How a PostgreSQL server is used.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Postgres {
+    /// Who signs in, over what the address says; empty for the address.
+    pub user: Secret,
+    /// The password, over what the address says; empty for the address.
+    pub password: Secret,
+    /// Connections at the most.
+    pub connections: usize,
+    /// Time to connect.
+    pub connect_timeout: Duration,
+    /// Time for one statement.
+    pub statement_timeout: Duration,
+    /// Time that a request waits for a connection.
+    pub wait_timeout: Duration,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self {
+            user: Secret::default(),
+            password: Secret::default(),
+            connections: 12,
+            connect_timeout: Duration::seconds(5),
+            statement_timeout: Duration::seconds(30),
+            wait_timeout: Duration::seconds(5),
+        }
+    }
+}
+
+impl Postgres {
+    pub(crate) fn options(&self) -> parlour_store::Options {
+        let given = |secret: &Secret| (!secret.is_empty()).then(|| secret.expose().to_owned());
+        parlour_store::Options {
+            user: given(&self.user),
+            password: given(&self.password),
+            connections: self.connections,
+            connect_timeout: self.connect_timeout.get(),
+            statement_timeout: self.statement_timeout.get(),
+            wait: self.wait_timeout.get(),
+        }
     }
 }
 
@@ -312,6 +359,19 @@ impl Config {
         }
         if self.server.max_connections == 0 {
             return wrong("server.max_connections", "must be at least 1");
+        }
+        if !(4..=1_000).contains(&self.postgres.connections) {
+            return wrong("postgres.connections", "must be from 4 to 1000");
+        }
+        let none = std::time::Duration::ZERO;
+        for (key, span) in [
+            ("postgres.connect_timeout", self.postgres.connect_timeout),
+            ("postgres.statement_timeout", self.postgres.statement_timeout),
+            ("postgres.wait_timeout", self.postgres.wait_timeout),
+        ] {
+            if span.get() == none || span.get() > std::time::Duration::from_secs(3600) {
+                return wrong(key, "must be more than nothing and at most 1h");
+            }
         }
         if self.server.max_header.as_usize() < 8 * 1024 {
             return wrong("server.max_header", "must be at least 8KiB");

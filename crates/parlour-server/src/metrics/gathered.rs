@@ -18,17 +18,23 @@ impl fmt::Debug for Gathered {
 impl Collector for Gathered {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let store = &self.0.store;
-        let (database, log) = store.file_bytes();
         let mut gauge = |name: &str, about: &str, value: u64| {
             let value = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             value.encode(encoder.encode_descriptor(name, about, None, MetricType::Gauge)?)
         };
         gauge("store_changes_waiting", "Changes that wait for the writer", store.waiting_changes() as u64)?;
         gauge("store_accepts_writes", "1 while changes are taken", u64::from(store.accepts_writes()))?;
-        gauge("store_database_bytes", "Size of the database file", database)?;
-        gauge("store_log_bytes", "Size of the write-ahead log", log)?;
+        if let Some((database, log)) = store.file_bytes() {
+            gauge("store_database_bytes", "Size of the database file", database)?;
+            gauge("store_log_bytes", "Size of the write-ahead log", log)?;
+        }
         gauge("process_resident_bytes", "Memory of this process", resident_bytes())?;
         gauge("process_open_files", "File handles of this process", open_files())?;
+        if let Some(round_trips) = store.round_trips() {
+            let about = "Times that PostgreSQL was waited for";
+            let family = encoder.encode_descriptor("store_round_trips", about, None, MetricType::Counter)?;
+            ConstCounter::new(round_trips).encode(family)?;
+        }
         let caches = self.0.cache_statistics();
         let about = "Questions that a cache could answer";
         let mut family = encoder.encode_descriptor("cache_hits", about, None, MetricType::Counter)?;

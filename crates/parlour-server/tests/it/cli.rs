@@ -121,12 +121,12 @@ fn secrets_and_database_are_made_once_for_their_owner_alone() {
 fn the_schema_is_brought_up_once_and_a_newer_one_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    assert_eq!(done(data, &["migrate"]), "0001_init\n");
+    assert_eq!(done(data, &["migrate"]), "0001_init\n0002_find_imported\n");
     assert_eq!(done(data, &["migrate"]), "The database is up to date.\n");
     set_schema_version(&data.join("parlour.db"), 999);
     for command in [&["migrate"][..], &["serve", "--listen", "127.0.0.1:0"], &["user", "list"]] {
         let error = failed(data, command);
-        assert!(error.contains("schema version 999") && error.contains("knows only up to 1"), "{error}");
+        assert!(error.contains("schema version 999") && error.contains("knows only up to 2"), "{error}");
     }
 }
 
@@ -165,8 +165,18 @@ fn the_configuration_is_printed_checked_and_explained() {
         failed(data, &["config", "check", "--set", "paging.max_limt=50"])
             .contains("did you mean \"paging.max_limit\"?")
     );
-    assert!(failed(data, &["config", "check", "--database", "postgres://me:secret@host/db"]).contains("SQLite only"));
-    assert!(!failed(data, &["config", "check", "--database", "postgres://me:secret@host/db"]).contains("secret"));
+    let printed = done(data, &["config", "print", "--database", "postgres://me:secret@localhost/db"]);
+    assert!(printed.contains("postgres://***@localhost/db") && !printed.contains("secret@"), "{printed}");
+    for (address, why) in [
+        ("postgres://me:hidden@localhost/db?sslmode=maybe", "sslmode must be"),
+        ("postgres://me:hidden@localhost:many/db", "it must be postgres://"),
+        ("postgres:///db", "it names no host"),
+        ("postgres://localhost/db", "it names no user"),
+        ("mysql://me:hidden@localhost/db", "it must be empty, sqlite:PATH or postgres://"),
+    ] {
+        let error = failed(data, &["config", "check", "--database", address]);
+        assert!(error.contains(why) && !error.contains("hidden"), "{error}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 /// Inbox rows of no member. Members in `moved` have a wrong `listed_at`, which is a problem already.
 pub(super) fn examine_inboxes(read: &Read<'_>, report: &mut Report, moved: &HashSet<(i64, i64)>) -> Result<()> {
     report.checked.inbox_rows = count(read, "select count(*) from inbox")?;
-    read.each(
+    read.scan(
         "select i.user_id, i.last_message_at, i.thread_id from inbox i where not exists (select 1 from members m
              where m.thread_id = i.thread_id and m.user_id = i.user_id and m.listed_at = i.last_message_at)",
         &[],
@@ -27,10 +27,9 @@ pub(super) fn examine_inboxes(read: &Read<'_>, report: &mut Report, moved: &Hash
 
 /// Pairs that have no thread. Those in `named` have one, and a wrong `thread_id`, which is a problem already.
 pub(super) fn examine_pairs(read: &Read<'_>, report: &mut Report, named: &HashSet<(i64, i64)>) -> Result<()> {
-    read.each(
+    read.scan(
         "select low_user_id, high_user_id, thread_id from direct_threads d where not exists (select 1 from threads t
-             where t.id = d.thread_id and min(t.creator_id, t.other_id) = d.low_user_id
-             and max(t.creator_id, t.other_id) = d.high_user_id)",
+             where t.id = d.thread_id and (t.creator_id, t.other_id) in ((d.low_user_id, d.high_user_id), (d.high_user_id, d.low_user_id)))",
         &[],
         |row| {
             let (low, high) = (row.int(0)?, row.int(1)?);
@@ -47,7 +46,7 @@ pub(super) fn examine_pairs(read: &Read<'_>, report: &mut Report, named: &HashSe
 /// Totals against what the threads add up to, and the ends of the event logs.
 pub(super) fn examine_mailboxes(read: &Read<'_>, report: &mut Report, mut totals: HashMap<i64, Totals>) -> Result<()> {
     let mut logs: HashMap<i64, i64> = HashMap::new();
-    read.each("select user_id, max(position), count(*), min(position) from events group by user_id", &[], |row| {
+    read.scan("select user_id, max(position), count(*), min(position) from events group by user_id", &[], |row| {
         let (user, last, count, first) = (row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?);
         report.checked.events += count.unsigned_abs();
         if first != 1 || last != count {
@@ -56,7 +55,7 @@ pub(super) fn examine_mailboxes(read: &Read<'_>, report: &mut Report, mut totals
         logs.insert(user, last);
         Ok(())
     })?;
-    read.each(
+    read.scan(
         "select u.id, m.listed_threads, m.unread_threads, m.unread_messages, m.event_position
          from users u left join mailboxes m on m.user_id = u.id",
         &[],

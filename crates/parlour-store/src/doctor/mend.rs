@@ -37,7 +37,8 @@ fn directory(tx: &Tx<'_>) -> Result<()> {
     let (stored, least) = people::directory_versions(tx)?;
     if stored.is_none_or(|stored| stored < least) {
         tx.execute(
-            "insert into counters (name, value) values ('directory_version', ?1) on conflict do update set value = ?1",
+            "insert into counters (name, value) values ('directory_version', ?1)
+             on conflict (name) do update set value = ?1",
             params![least],
         )?;
         tx.touch_directory();
@@ -63,7 +64,7 @@ fn thread(tx: &Tx<'_>, examined: &Examined) -> Result<()> {
     let (low, high) = pair(thread);
     tx.execute(
         "insert into direct_threads (low_user_id, high_user_id, thread_id) values (?1, ?2, ?3)
-         on conflict do update set thread_id = ?3",
+         on conflict (low_user_id, high_user_id) do update set thread_id = ?3",
         params![low, high, thread.id],
     )?;
     for member in &examined.members {
@@ -86,7 +87,7 @@ fn member(tx: &Tx<'_>, examined: &Examined, member: &Member) -> Result<()> {
             "repairing an inbox row",
             "insert into inbox (user_id, last_message_at, thread_id, creator_id, other_id, created_at, unread_count,
                  message_id, message_status, text)
-             select ?1, m.created_at, t.id, t.creator_id, t.other_id, t.created_at, ?4, m.id, m.status, m.text
+             select cast(?1 as bigint), m.created_at, t.id, t.creator_id, t.other_id, t.created_at, cast(?4 as bigint), m.id, m.status, m.text
              from threads t join messages m on m.thread_id = t.id where t.id = ?2 and m.seq = ?3",
             params![member.user_id, thread.id, newest.seq, to.unread_count],
         )?;
@@ -102,7 +103,7 @@ fn mailbox(tx: &Tx<'_>, user: i64) -> Result<()> {
     tx.execute_one(
         "repairing a mailbox",
         "update mailboxes set (listed_threads, unread_threads, unread_messages) =
-             (select count(*), coalesce(sum(unread_count > 0), 0), coalesce(sum(unread_count), 0) from inbox
+             (select count(*), count(case when unread_count > 0 then 1 end), cast(coalesce(sum(unread_count), 0) as bigint) from inbox
               where user_id = ?1),
              event_position = (select coalesce(max(position), 0) from events where user_id = ?1)
          where user_id = ?1",

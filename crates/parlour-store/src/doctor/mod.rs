@@ -199,8 +199,9 @@ pub async fn examine(store: &Store, watch: Watch) -> Result<Report> {
     const PARTS: [Part; 4] = [file::examine, threads::examine, people::examine, file::examine_references];
     let mut report = Report::default();
     for part in PARTS {
-        let (mut so_far, watch) = (std::mem::take(&mut report), watch.clone());
+        let (before, watch) = (std::mem::take(&mut report), watch.clone());
         let done = store.read_long(move |read| {
+            let mut so_far = before.clone();
             match part(read, &mut so_far, &watch) {
                 Err(error) if error.is_damage() => so_far.damage("integrity", error.to_string()),
                 done => done?,
@@ -237,7 +238,7 @@ pub async fn repair(store: &Store, report: &Report, watch: Watch) -> Result<()> 
         let (done, total) = ((index * REPAIRS) as u64, units.len() as u64);
         watch(Progress { step: "repairing", done, total });
         let group = group.to_vec();
-        store.write(move |tx| group.into_iter().try_for_each(|unit| mend::mend(tx, unit))).await?;
+        store.write(move |tx| group.iter().try_for_each(|unit| mend::mend(tx, *unit))).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ pub(super) fn examine(read: &Read<'_>, report: &mut Report, watch: &Watch) -> Re
         let problem = Problem::derived("counters.directory_version", Place::NOWHERE, stored, Some(least));
         report.add(problem, Some(Unit::Directory));
     }
-    read.each(
+    read.scan(
         "select u.id, u.username, u.real_name, u.search_text, u.profile,
              u.followers_counter, (select count(*) from follows f where f.followed_id = u.id),
              u.followings_counter, (select count(*) from follows f where f.follower_id = u.id) from users u",

@@ -83,11 +83,11 @@ fn decode(row: &Row<'_>) -> Result<Thread> {
 
 /// Every thread, then what lists them: inboxes, pairs and mailboxes.
 pub(super) fn examine(read: &Read<'_>, report: &mut Report, watch: &Watch) -> Result<()> {
-    let total = count(read, "select coalesce(sum(last_seq), 0) from threads")?;
+    let total = count(read, "select cast(coalesce(sum(last_seq), 0) as bigint) from threads")?;
     let mut done = 0;
     let mut totals: HashMap<i64, Totals> = HashMap::new();
     let (mut moved, mut named) = (HashSet::new(), HashSet::new());
-    read.each(THREADS, &[], |row| {
+    read.scan(THREADS, &[], |row| {
         let examined = examine_thread(read, decode(row)?)?;
         report.checked.threads += 1;
         report.checked.members += examined.members.len() as u64;
@@ -169,8 +169,8 @@ struct Line {
 impl Examined {
     fn read_lines(&mut self, read: &Read<'_>) -> Result<()> {
         let mut last_id = 0;
-        read.each(
-            "select seq, id, sender_id, created_at, status, 0, case when status = 1 then text <> '' else 0 end
+        read.scan(
+            "select seq, id, sender_id, created_at, status, 0, case when status = 1 and text <> '' then 1 else 0 end
              from messages where thread_id = ?1
              union all
              select seq, message_id, sender_id, created_at, null, visible_before, 0

@@ -3,8 +3,9 @@
 //! At every moment there is the old database or the new one, each whole: the backup is copied and checked beside the database, the old log
 //! is folded into the old file and taken away, and one rename does the rest. Nobody else may have the database open meanwhile.
 
+use super::beside;
 use crate::backup::{Contents, Existing, folder, named, put_in_place, same, verify};
-use crate::{Progress, Result, StoreError, Watch, beside};
+use crate::{Progress, Result, StoreError, Watch};
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use std::fs::File;

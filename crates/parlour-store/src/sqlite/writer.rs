@@ -7,17 +7,17 @@
 //! callers wait, and would not say when a sync failed in it. After a sync that failed, whichever it was, the system may have forgotten
 //! what it could not write, and nothing read back proves otherwise: so nothing is acknowledged any more until a restart.
 
-use crate::db::{Read, Touched, Tx};
+use super::freshness::Freshness;
+use crate::db::{Read, Source, Touched, Tx};
 use crate::error::{Result, StoreError};
-use crate::freshness::Freshness;
 use crate::ids::IdGenerator;
 use crate::observation::{Observation, Observed};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -63,7 +63,7 @@ struct Waiting<T, E, F> {
 
 impl<T, E, F> Change for Waiting<T, E, F>
 where
-    F: FnOnce(&Tx<'_>) -> Result<T, E> + Send,
+    F: FnMut(&Tx<'_>) -> Result<T, E> + Send,
     T: Send,
     E: From<StoreError> + Send,
 {
@@ -72,7 +72,7 @@ where
         if self.caller.is_closed() {
             return Verdict::RollBack;
         }
-        let Some(change) = self.change.take() else { return Verdict::RollBack };
+        let Some(mut change) = self.change.take() else { return Verdict::RollBack };
         let result =
             catch_unwind(AssertUnwindSafe(|| change(tx))).unwrap_or_else(|_| Err(StoreError::WritePanicked.into()));
         let verdict = if result.is_ok() { Verdict::Keep } else { Verdict::RollBack };
@@ -128,7 +128,7 @@ impl Writer {
     /// Runs `change` in a write transaction and answers when it is on disk.
     pub(crate) async fn run<T, E, F>(&self, change: F) -> Result<T, E>
     where
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
@@ -176,7 +176,7 @@ impl Log {
 
 struct WriterThread {
     connection: Connection,
-    ids: RefCell<IdGenerator>,
+    ids: Mutex<IdGenerator>,
     /// What the transaction under way changes.
     touched: RefCell<Touched>,
     freshness: Arc<Freshness>,
@@ -226,7 +226,7 @@ impl WriterThread {
         // The first change needs no savepoint: nothing stands before it that its failure could take along. That is more than a saving:
         // under a savepoint SQLite keeps the old image of every page, and each statement walks all of them, so that a large import
         // would slow down with the square of its size.
-        if verdict(&self.tx(), group[0].as_mut())? == Verdict::RollBack {
+        if verdict(&self.connection, &self.tx(), group[0].as_mut())? == Verdict::RollBack {
             self.tx().execute("rollback", &[])?;
             self.begin()?;
         }
@@ -234,7 +234,7 @@ impl WriterThread {
         while next < GROUP {
             group.extend(jobs.try_recv());
             let Some(change) = group.get_mut(next) else { break };
-            run_under_savepoint(&self.tx(), change.as_mut())?;
+            run_under_savepoint(&self.connection, &self.tx(), change.as_mut())?;
             next += 1;
         }
         self.commit(group.len())
@@ -288,7 +288,7 @@ impl WriterThread {
     }
 
     fn tx(&self) -> Tx<'_> {
-        Tx::new(&self.connection, &self.ids, &self.touched)
+        Tx::new(Source::Sqlite(&self.connection), &self.ids, &self.touched)
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -305,16 +305,8 @@ impl WriterThread {
 
     /// Reads back the highest ids in use.
     fn learn_ids(&self) -> Result<()> {
-        let read = Read::new(&self.connection);
-        for sql in [
-            "select id from messages order by id desc limit 1",
-            "select message_id from deleted_messages order by message_id desc limit 1",
-            "select id from threads order by id desc limit 1",
-        ] {
-            if let Some(id) = read.row(sql, &[], |row| row.int(0))? {
-                self.ids.borrow_mut().observe(id);
-            }
-        }
+        let highest = crate::ids::highest(&Read::new(Source::Sqlite(&self.connection)))?;
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).observe(highest);
         Ok(())
     }
 
@@ -342,17 +334,17 @@ impl WriterThread {
 }
 
 /// Runs a change so that it can be taken back alone.
-fn run_under_savepoint(tx: &Tx<'_>, change: &mut dyn Change) -> Result<()> {
+fn run_under_savepoint(connection: &Connection, tx: &Tx<'_>, change: &mut dyn Change) -> Result<()> {
     tx.execute("savepoint change", &[])?;
-    if verdict(tx, change)? == Verdict::RollBack {
+    if verdict(connection, tx, change)? == Verdict::RollBack {
         tx.execute("rollback to change", &[])?;
     }
     tx.execute("release change", &[])?;
     Ok(())
 }
 
-fn verdict(tx: &Tx<'_>, change: &mut dyn Change) -> Result<Verdict> {
+fn verdict(connection: &Connection, tx: &Tx<'_>, change: &mut dyn Change) -> Result<Verdict> {
     let verdict = change.run(tx);
     // Some errors, a full disk among them, make SQLite take the whole transaction back by itself.
-    if tx.connection().is_autocommit() { Err(StoreError::RolledBack) } else { Ok(verdict) }
+    if connection.is_autocommit() { Err(StoreError::RolledBack) } else { Ok(verdict) }
 }

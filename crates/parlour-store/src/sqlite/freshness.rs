@@ -73,7 +73,7 @@ impl Freshness {
             listeners: Vec::new(),
         };
         Self {
-            index: readable.then(|| File::open(crate::beside(path, "-shm")).ok()).flatten(),
+            index: readable.then(|| File::open(super::beside(path, "-shm")).ok()).flatten(),
             state: Mutex::new(state),
         }
     }

@@ -3,9 +3,11 @@
 //! The copy is one snapshot, begun when [`backup`] is called, so it holds everything that was acknowledged before. It gets its name only
 //! when it is whole, checked and on disk.
 
+use super::connect_reader;
 use crate::db::Read;
+use crate::db::Source;
 use crate::doctor::integrity;
-use crate::{Progress, Result, StoreError, Watch, connect_reader, migrate};
+use crate::{Progress, Result, StoreError, Watch, migrate};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -39,7 +41,7 @@ pub struct Contents {
 /// # Errors
 /// [`StoreError::Exists`] for an existing `file`, [`StoreError::Unfit`] when what was copied is not whole; `file` is then as it was.
 pub fn backup(database: &Path, file: &Path, existing: Existing, watch: &Watch) -> Result<Contents> {
-    let copy = create_beside(database, file, existing)?;
+    let copy = create_beside(Some(database), file, existing)?;
     // Opened before anything else: what is acknowledged from now on may be missing, nothing earlier.
     let source = connect_reader(database)?;
     source.execute_batch("begin")?;
@@ -54,12 +56,12 @@ pub fn backup(database: &Path, file: &Path, existing: Existing, watch: &Watch) -
 /// A temporary file, for the owner's eyes alone, that is to become `file`.
 ///
 /// # Errors
-/// [`StoreError::Exists`] for an existing `file` that must stay, [`StoreError::Unfit`] for the database itself.
-pub fn create_beside(database: &Path, file: &Path, existing: Existing) -> Result<NamedTempFile> {
+/// [`StoreError::Exists`] for an existing `file` that must stay, [`StoreError::Unfit`] for the `database` itself.
+pub fn create_beside(database: Option<&Path>, file: &Path, existing: Existing) -> Result<NamedTempFile> {
     if existing == Existing::Refuse && file.exists() {
         return Err(StoreError::Exists { path: file.to_owned() });
     }
-    if same(database, file) {
+    if database.is_some_and(|database| same(database, file)) {
         return Err(StoreError::Unfit { path: file.to_owned(), reason: "it is the database itself".into() });
     }
     NamedTempFile::new_in(folder(file)).map_err(|source| StoreError::File { path: file.to_owned(), source })
@@ -96,7 +98,7 @@ pub(crate) fn verify(copy: &Path, watch: &Watch) -> Result<Contents> {
             return Err(unfit("it is not a database of Parlour's"));
         }
         migrate::check(&connection)?;
-        if !integrity(&Read::new(&connection))?.is_empty() {
+        if !integrity(&Read::new(Source::Sqlite(&connection)))?.is_empty() {
             return Err(unfit("it is damaged"));
         }
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get(0));

@@ -1,0 +1,247 @@
+//! PostgreSQL: a number of connections, and what keeps several processes on one database apart.
+//!
+//! - A read has one snapshot: a single statement, or a read-only transaction of isolation level repeatable read.
+//! - A change runs at repeatable read as well. Whatever changes what a member sees also changes the member's row of `mailboxes`, and whatever
+//!   changes the directory its version, so two changes that touch the same meet there: the second one fails and is tried again, in
+//!   [`Postgres::write`] and nowhere else.
+//! - Nothing that is kept in memory counts without a version read from the database in the same question.
+
+mod lanes;
+mod lease;
+mod session;
+mod settings;
+
+pub(crate) use session::{Failure, Integer, Session};
+pub use settings::{Options, Settings, without_password};
+
+use crate::db::{Read, Source, Tx};
+use crate::error::{Result, StoreError};
+use crate::ids::IdGenerator;
+use crate::migrate;
+use crate::observation::{Observation, Observed};
+use lanes::{Connector, Lanes, Seat};
+use lease::LeaseKeeper;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// How often a transaction is tried that others come between.
+const ATTEMPTS: u32 = 12;
+
+/// The longest pause before the second try; each further one may be twice as long, up to 64 times.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+
+const READ: &str = "begin isolation level repeatable read, read only";
+const CHANGE: &str = "begin isolation level repeatable read";
+
+/// A PostgreSQL database.
+pub(crate) struct Postgres {
+    connector: Arc<Connector>,
+    reads: Lanes,
+    changes: Lanes,
+    /// Places for questions whose cost grows, so that they never take every connection.
+    long_reads: Semaphore,
+    ids: Arc<Mutex<IdGenerator>>,
+    lease: Arc<LeaseKeeper>,
+    round_trips: Arc<AtomicU64>,
+    pub(crate) observed: Arc<Observed>,
+}
+
+impl Postgres {
+    /// Reaches the database and brings its schema up to date.
+    pub(crate) fn open(settings: Settings) -> Result<Self> {
+        for step in migrate(settings.clone())? {
+            tracing::info!(step, "migrated the database");
+        }
+        // One for the lease of the node number.
+        let (changes, reads) = shares(settings.connections - 1);
+        let round_trips = Arc::<AtomicU64>::default();
+        let connector = Arc::new(Connector { settings, round_trips: Arc::clone(&round_trips) });
+        let ids = Arc::new(Mutex::new(IdGenerator::shared()));
+        Ok(Self {
+            reads: Lanes::start("parlour-read", reads, &connector)?,
+            changes: Lanes::start("parlour-change", changes, &connector)?,
+            long_reads: Semaphore::new(reads.div_ceil(2)),
+            lease: Arc::new(LeaseKeeper::start(Arc::clone(&connector), Arc::clone(&ids))?),
+            ids,
+            round_trips,
+            connector,
+            observed: Arc::default(),
+        })
+    }
+
+    pub(crate) async fn read<T, E, F>(&self, mut query: F) -> Result<T, E>
+    where
+        F: FnMut(&Read<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.reads.run(move |seat| read(seat, &mut query)).await
+    }
+
+    pub(crate) async fn read_long<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        F: FnMut(&Read<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let _place = self.long_reads.acquire().await.map_err(|_| StoreError::WriterStopped)?;
+        self.read(query).await
+    }
+
+    pub(crate) fn read_here<T, E: From<StoreError>>(
+        &self,
+        query: impl FnOnce(&Read<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut query = Some(query);
+        let mut seat = Seat::new(Arc::clone(&self.connector));
+        read_once(&mut seat, &mut |read| match query.take() {
+            Some(query) => query(read),
+            None => Err(StoreError::ReadPanicked.into()),
+        })
+    }
+
+    /// The one place where a transaction is tried again.
+    pub(crate) async fn write<T, E, F>(&self, mut change: F) -> Result<T, E>
+    where
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (ids, lease, observed) = (Arc::clone(&self.ids), Arc::clone(&self.lease), Arc::clone(&self.observed));
+        let attempts = move |seat: &mut Seat| {
+            let mut pause = FIRST_PAUSE;
+            for attempt in 1.. {
+                let (error, failed) = match transact(seat, &ids, &observed, &mut change) {
+                    Ok(done) => return Ok(done),
+                    Err(failed) => failed,
+                };
+                match failed {
+                    Failed::Met if attempt < ATTEMPTS => {
+                        std::thread::sleep(pause.mul_f64(fastrand::f64()));
+                        pause = (pause * 2).min(FIRST_PAUSE * 64);
+                    }
+                    Failed::NoNode if attempt == 1 => lease.wait_for_more(),
+                    Failed::LostBeforeCommit if attempt == 1 => {}
+                    _ => return Err(error),
+                }
+            }
+            Err(StoreError::Conflict.into())
+        };
+        self.changes.run(attempts).await
+    }
+
+    pub(crate) fn waiting_changes(&self) -> usize {
+        self.changes.waiting()
+    }
+
+    pub(crate) fn round_trips(&self) -> u64 {
+        self.round_trips.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn accepts_writes(&self) -> bool {
+        self.lease.is_held()
+    }
+}
+
+/// Of `connections`, how many change things and how many read.
+const fn shares(connections: usize) -> (usize, usize) {
+    let changes = if connections < 3 { 1 } else { connections / 3 };
+    (changes, connections - changes)
+}
+
+/// Brings the schema up to date and answers the steps that it took.
+pub(crate) fn migrate(settings: Settings) -> Result<Vec<String>> {
+    // The caller may be on a thread that must not wait.
+    let migrating = std::thread::spawn(move || {
+        let session = Session::connect(&settings, &Arc::default())?;
+        let encoding = session.query("select current_setting('server_encoding') = 'UTF8'", &[])?;
+        if !encoding.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
+            return Err(StoreError::Address { address: settings.name(), reason: "its encoding must be UTF8" });
+        }
+        match migrate::run_postgres(&session) {
+            // Two processes began with an empty database.
+            Err(StoreError::Conflict) => {
+                session.run("rollback")?;
+                migrate::run_postgres(&session)
+            }
+            done => done,
+        }
+    });
+    migrating.join().unwrap_or(Err(StoreError::WritePanicked))
+}
+
+fn read<T, E: From<StoreError>>(seat: &mut Seat, query: &mut impl FnMut(&Read<'_>) -> Result<T, E>) -> Result<T, E> {
+    let was_connected = seat.is_connected();
+    let answer = read_once(seat, query);
+    match answer {
+        // The server may have gone and come back while nobody asked.
+        Err(_) if was_connected && seat.has_lost_connection() => {
+            seat.give_up();
+            read_once(seat, query)
+        }
+        answer => answer,
+    }
+}
+
+fn read_once<T, E: From<StoreError>>(
+    seat: &mut Seat,
+    query: &mut impl FnMut(&Read<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let session = seat.session()?;
+    session.begin(READ);
+    let answer = query(&Read::new(Source::Postgres(session)));
+    session.leave();
+    answer
+}
+
+/// How a transaction failed.
+enum Failed {
+    /// Another one came between.
+    Met,
+    /// There was no right to issue ids.
+    NoNode,
+    /// The connection broke while nothing was committed.
+    LostBeforeCommit,
+    /// In a way that trying again does not help, or must not be tried.
+    ForGood,
+}
+
+fn transact<T, E: From<StoreError>>(
+    seat: &mut Seat,
+    ids: &Mutex<IdGenerator>,
+    observed: &Observed,
+    change: &mut impl FnMut(&Tx<'_>) -> Result<T, E>,
+) -> Result<T, (E, Failed)> {
+    let session = seat.session().map_err(|error| (error.into(), Failed::ForGood))?;
+    session.begin(CHANGE);
+    let touched = RefCell::default();
+    let done = match change(&Tx::new(Source::Postgres(session), ids, &touched)) {
+        Ok(done) => done,
+        Err(error) => {
+            let failed = match session.take_failure() {
+                Some(Failure::Conflict) => Failed::Met,
+                Some(Failure::NoNode) => Failed::NoNode,
+                Some(Failure::Disconnected) => Failed::LostBeforeCommit,
+                None => Failed::ForGood,
+            };
+            if matches!(failed, Failed::LostBeforeCommit) || session.end("rollback").is_err() {
+                seat.give_up();
+            }
+            return Err((error, failed));
+        }
+    };
+    let begun = Instant::now();
+    let committed = session.end("commit");
+    observed.tell(match committed {
+        Ok(()) => Observation::Committed { changes: 1, took: begun.elapsed() },
+        Err(_) => Observation::CommitFailed,
+    });
+    let Err(error) = committed else { return Ok(done) };
+    // Whether it was committed is not known when the connection broke.
+    let failed = if session.take_failure() == Some(Failure::Conflict) { Failed::Met } else { Failed::ForGood };
+    seat.give_up();
+    Err((error.into(), failed))
+}
