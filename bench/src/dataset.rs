@@ -83,7 +83,7 @@ impl Dataset {
     }
 
     fn build(&self) -> Result<()> {
-        let store = Store::open(&self.folder.join(DATABASE_FILE))?;
+        let store = Store::open(self.folder.join(DATABASE_FILE))?;
         let core = Core::new(store, Clock::System, Rules::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let now = core.clock.now();

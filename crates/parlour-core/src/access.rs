@@ -4,7 +4,7 @@ use crate::Caller;
 use crate::cards::{Card, Cards, CardsAt};
 use crate::error::{Error, Result};
 use parlour_store::relations::Relation;
-use parlour_store::users::{Account, SearchScope};
+use parlour_store::users::{Account, People, SearchScope};
 use parlour_store::{Read, Tx, users};
 use parlour_types::UserId;
 use parlour_types::model::UserStatus;
@@ -18,7 +18,15 @@ pub(crate) struct Viewer<'r> {
 
 impl<'r> Viewer<'r> {
     pub(crate) fn admit(read: &'r Read<'r>, cards: &'r Cards, caller: Caller) -> Result<Self> {
-        let cards = cards.at(read)?;
+        Self::among(cards.at(read)?, caller)
+    }
+
+    /// The same for an answer that brings its people.
+    pub(crate) fn of_answer(read: &'r Read<'r>, cards: &'r Cards, people: People, caller: Caller) -> Result<Self> {
+        Self::among(cards.of_answer(read, people)?, caller)
+    }
+
+    fn among(cards: CardsAt<'r>, caller: Caller) -> Result<Self> {
         let card =
             cards.get(caller.user_id)?.filter(|card| !card.user.status.is_deleted()).ok_or(Error::UnknownCaller)?;
         Ok(Self { card, cards })

@@ -5,13 +5,14 @@
 //! they see may still be rolled back.
 
 use crate::pages::CacheStatistics;
-use parlour_store::{Read, users};
+use parlour_store::Read;
+use parlour_store::users::{self, Known, People};
 use parlour_types::UserId;
 use parlour_types::model::User;
 use parlour_types::view::{self, UserJson};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Changed users that are dropped one by one.
@@ -24,6 +25,13 @@ pub struct Card {
     pub user: User,
     /// The rendering that is spliced into answers.
     pub json: UserJson,
+}
+
+impl Card {
+    fn new(user: User) -> Self {
+        let json = UserJson::render(&view::User::from(&user));
+        Self { user, json }
+    }
 }
 
 #[derive(Clone)]
@@ -41,6 +49,8 @@ pub struct Cards {
     by_id: Cache<UserId, Arc<Card>, CardBytes>,
     /// The directory version that the cache is true to.
     version: AtomicI64,
+    /// Whether an answer was of a newer version.
+    behind: AtomicBool,
     /// Held while the cache is filled or brought up to date, so that no card of an old snapshot slips in behind.
     filling: Mutex<()>,
 }
@@ -53,6 +63,7 @@ impl Cards {
         Self {
             by_id: Cache::with_weighter(expected, bytes, CardBytes),
             version: AtomicI64::new(-1),
+            behind: AtomicBool::new(false),
             filling: Mutex::new(()),
         }
     }
@@ -97,6 +108,44 @@ impl Cards {
     /// The cards as `read`'s snapshot has them.
     pub(crate) fn at<'r>(&'r self, read: &'r Read<'r>) -> parlour_store::Result<CardsAt<'r>> {
         let version = users::directory_version(read)?;
+        self.catch_up(read, version)?;
+        Ok(CardsAt { cards: self, read, version, brought: Vec::new() })
+    }
+
+    /// The same for an answer that says its version and brings whom [`Cards::known`] did not list.
+    pub(crate) fn of_answer<'r>(&'r self, read: &'r Read<'r>, people: People) -> parlour_store::Result<CardsAt<'r>> {
+        let version = people.version;
+        let brought: Vec<_> = people.users.into_iter().map(|user| Arc::new(Card::new(user))).collect();
+        if brought.is_empty() || self.by_id.is_empty() {
+            self.catch_up(read, version)?;
+        } else if version > self.version.load(Ordering::Acquire) {
+            // What was brought is enough for now, and asking who else changed would hold up the answer.
+            self.behind.store(true, Ordering::Release);
+        }
+        brought.iter().for_each(|card| self.keep(version, card));
+        Ok(CardsAt { cards: self, read, version, brought })
+    }
+
+    /// Which of these people are kept, and in which version of the directory.
+    pub(crate) fn known(&self, ids: &[UserId]) -> Known {
+        let version = self.version.load(Ordering::Acquire);
+        let kept = ids.iter().filter(|id| self.by_id.contains_key(*id));
+        Known { version, ids: kept.map(|id| id.get()).collect() }
+    }
+
+    /// Whether an answer was of a newer version since the last time this was asked.
+    pub(crate) fn fell_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire) && self.behind.swap(false, Ordering::AcqRel)
+    }
+
+    fn keep(&self, version: i64, card: &Arc<Card>) {
+        let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.version.load(Ordering::Acquire) == version {
+            self.by_id.insert(card.user.id, Arc::clone(card));
+        }
+    }
+
+    fn catch_up(&self, read: &Read<'_>, version: i64) -> parlour_store::Result<()> {
         if version > self.version.load(Ordering::Acquire) {
             let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
             let known = self.version.load(Ordering::Acquire);
@@ -105,7 +154,7 @@ impl Cards {
                 self.version.store(version, Ordering::Release);
             }
         }
-        Ok(CardsAt { cards: self, read, version })
+        Ok(())
     }
 }
 
@@ -114,6 +163,8 @@ pub(crate) struct CardsAt<'r> {
     cards: &'r Cards,
     read: &'r Read<'r>,
     version: i64,
+    /// Those who came with the answer.
+    brought: Vec<Arc<Card>>,
 }
 
 impl CardsAt<'_> {
@@ -124,16 +175,15 @@ impl CardsAt<'_> {
 
     /// The card of `id`, if there is such a user.
     pub(crate) fn get(&self, id: UserId) -> parlour_store::Result<Option<Arc<Card>>> {
+        if let Some(card) = self.brought.iter().find(|card| card.user.id == id) {
+            return Ok(Some(Arc::clone(card)));
+        }
         if let Some(card) = self.cards.by_id.get(&id) {
             return Ok(Some(card));
         }
         let Some(user) = users::get(self.read, id)? else { return Ok(None) };
-        let json = UserJson::render(&view::User::from(&user));
-        let card = Arc::new(Card { user, json });
-        let _filling = self.cards.filling.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.cards.version.load(Ordering::Acquire) == self.version {
-            self.cards.by_id.insert(id, Arc::clone(&card));
-        }
+        let card = Arc::new(Card::new(user));
+        self.cards.keep(self.version, &card);
         Ok(Some(card))
     }
 

@@ -27,6 +27,7 @@ pub use rules::Rules;
 use access::Viewer;
 use limits::Limits;
 use pages::Pages;
+use parlour_store::users::Known;
 use parlour_store::{Read, Store};
 use parlour_types::UserId;
 use std::sync::Arc;
@@ -72,6 +73,25 @@ impl Core {
     fn cards_now(&self, ids: &[UserId]) -> Option<Vec<Arc<Card>>> {
         let version = self.store.now()?.directory_version?;
         self.cards.of_version(version, |card| ids.iter().map(|id| card(*id)).collect())
+    }
+
+    /// What an answer need not bring of these people.
+    fn known(&self, ids: impl FnOnce() -> Vec<UserId>) -> Known {
+        if self.store.is_remote() { self.cards.known(&ids()) } else { Known::default() }
+    }
+
+    /// Asks who changed, once an answer has shown that somebody did. Until that is known, answers bring their people.
+    fn catch_up(&self) {
+        if !self.cards.fell_behind() {
+            return;
+        }
+        let (store, cards) = (self.store.clone(), Arc::clone(&self.cards));
+        tokio::spawn(async move {
+            let caught_up = store.read(move |read| cards.at(read).map(drop)).await;
+            if let Err(error) = caught_up {
+                tracing::warn!(%error, "the users kept could not be brought up to date");
+            }
+        });
     }
 
     /// Answers a question of `caller` from one snapshot, which also proves that the caller exists.

@@ -79,14 +79,19 @@ pub(crate) struct Pages {
     newest: Cache<PageKey, Arc<NewestPage>, PageBytes>,
     /// The thread of two members, which never becomes another one.
     pairs: Cache<(UserId, UserId), ThreadId>,
+    /// Who was in a page the last time, which says whom the next one will need.
+    people: Cache<PageKey, Arc<[UserId]>>,
 }
 
 impl Pages {
     /// No pages, and room for about `bytes`. From now on `store` says what to give up.
     pub(crate) fn new(bytes: u64, store: &Store) -> Arc<Self> {
         let expected = usize::try_from(bytes / 12_000).unwrap_or(usize::MAX);
-        let pages =
-            Arc::new(Self { newest: Cache::with_weighter(expected, bytes, PageBytes), pairs: Cache::new(PAIRS) });
+        let pages = Arc::new(Self {
+            newest: Cache::with_weighter(expected, bytes, PageBytes),
+            pairs: Cache::new(PAIRS),
+            people: Cache::new(PAIRS),
+        });
         let kept = Arc::clone(&pages);
         store.listen(Box::new(move |change| kept.give_up(change)));
         pages
@@ -111,6 +116,20 @@ impl Pages {
                     self.newest.remove(&PageKey { viewer: *viewer, thread: None });
                 }
             }
+        }
+    }
+
+    /// The viewer, and who was in this page the last time.
+    pub(crate) fn people_of(&self, key: PageKey) -> Vec<UserId> {
+        let others = self.people.get(&key);
+        let others = others.iter().flat_map(|people| people.iter().copied()).filter(|id| *id != key.viewer);
+        std::iter::once(key.viewer).chain(others).collect()
+    }
+
+    /// Remembers who is in a page.
+    pub(crate) fn remember_people(&self, key: PageKey, people: &[UserId]) {
+        if self.people.get(&key).is_none_or(|known| *known != *people) {
+            self.people.insert(key, people.into());
         }
     }
 

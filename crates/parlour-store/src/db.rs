@@ -18,6 +18,8 @@ pub(crate) enum Param<'a> {
     Int(i64),
     Text(&'a str),
     Bytes(&'a [u8]),
+    /// A list; SQLite has none.
+    Ints(&'a [i64]),
 }
 
 impl rusqlite::ToSql for Param<'_> {
@@ -27,6 +29,7 @@ impl rusqlite::ToSql for Param<'_> {
             Param::Int(value) => ValueRef::Integer(*value),
             Param::Text(value) => ValueRef::Text(value.as_bytes()),
             Param::Bytes(value) => ValueRef::Blob(value),
+            Param::Ints(_) => return Err(rusqlite::Error::ToSqlConversionFailure("a list".into())),
         }))
     }
 }
@@ -59,6 +62,12 @@ impl<'a> From<&'a str> for Param<'a> {
 impl<'a> From<&'a [u8]> for Param<'a> {
     fn from(value: &'a [u8]) -> Self {
         Param::Bytes(value)
+    }
+}
+
+impl<'a> From<&'a [i64]> for Param<'a> {
+    fn from(value: &'a [i64]) -> Self {
+        Param::Ints(value)
     }
 }
 

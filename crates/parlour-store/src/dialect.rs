@@ -1,5 +1,6 @@
 //! Every difference between the SQL of the two databases, each with its reason. All other SQL is one text for both.
 
+use crate::threads::{inbox_rows, membership_columns};
 use std::borrow::Cow;
 
 /// References that PostgreSQL does not check at every write, as table, column and parent: what a send writes refers to rows that its
@@ -39,3 +40,150 @@ pub(crate) fn postgres(sql: &str) -> Cow<'_, str> {
     text.push_str(rest);
     Cow::Owned(text)
 }
+
+/// How many messages are shown up to a sequence number of the thread `e`, as [`position_at`](crate::positions::position_at).
+macro_rules! position_at {
+    ($seq:literal) => {
+        concat!(
+            "case when e.deleted_count = 0 then ",
+            $seq,
+            " when ",
+            $seq,
+            " >= e.last_seq then e.last_seq - e.deleted_count
+             else ",
+            $seq,
+            " - coalesce((select d.seq - d.visible_before from deleted_messages d
+                 where d.thread_id = e.id and d.seq <= ",
+            $seq,
+            " order by d.seq desc limit 1), 0) end"
+        )
+    };
+}
+
+/// The lowest sequence number of the thread `t` from a message id on, as [`first_seq_from`](crate::positions::first_seq_from).
+macro_rules! first_seq_from {
+    ($id:literal) => {
+        concat!(
+            "coalesce((select x.seq from messages x where x.id = ", $id, " and x.thread_id = t.id),
+             (with recursive s (low, high) as (
+                 select cast(1 as bigint), t.last_seq + 1
+                 union all
+                 select case when f.id < ", $id, " then f.seq + 1 else s.low end, case when f.id < ", $id, " then s.high else k.middle end
+                 from s cross join lateral (select s.low + (s.high - s.low) / 2 as middle) k
+                     left join lateral (select x.seq, x.id from messages x where x.thread_id = t.id and x.seq >= k.middle
+                         order by x.seq limit 1) f on true
+                 where s.low < s.high)
+              select s.low from s where s.low >= s.high limit 1))"
+        )
+    };
+}
+
+/// Users as one JSON array each, in the order of [`users::decode_packed`](crate::users::decode_packed), for an answer whose other rows are
+/// of other things. Those in `?2` are known in version `?1` of the directory.
+macro_rules! packed_users {
+    ($who:literal) => {
+        concat!(
+            "cast(json_build_array(u.id, u.username, u.real_name, u.ext_id, u.status, u.role, u.community_badge, u.avatar, u.email,
+                 u.email_isvalid, u.date_joined, u.deleted_at, u.followers_counter, u.followings_counter, u.profile) as text)
+             from users u where u.id in (", $who, ") and (v.version <> ?1 or u.id <> all (?2))"
+        )
+    };
+}
+
+/// Between which sequence numbers of the thread `t` a page lies.
+macro_rules! bounds {
+    (whole) => {
+        "t.last_seq as end_seq, t.cleared_seq as start_seq"
+    };
+    (range) => {
+        concat!(
+            "case when cast(?7 as bigint) is null then t.last_seq else ",
+            first_seq_from!("?7"),
+            " - 1 end as end_seq,
+             case when cast(?8 as bigint) is null then t.cleared_seq
+                 else greatest(",
+            first_seq_from!("?8"),
+            " - 1, t.cleared_seq) end as start_seq"
+        )
+    };
+}
+
+/// The thread `?4`, or that of `?3` with `?4`.
+macro_rules! named_thread {
+    (by_id) => {
+        "threads t join members m on m.thread_id = t.id and t.id = ?4"
+    };
+    (by_pair) => {
+        "direct_threads d join threads t on t.id = d.thread_id and d.low_user_id = least(cast(?3 as bigint), ?4)
+             and d.high_user_id = greatest(cast(?3 as bigint), ?4) join members m on m.thread_id = t.id"
+    };
+}
+
+/// Who is shown in it.
+macro_rules! named_people {
+    (by_id) => {
+        packed_users!("?3, (select t.creator_id from t), (select t.other_id from t)")
+    };
+    (by_pair) => {
+        packed_users!("?3, ?4")
+    };
+}
+
+/// A page of a thread with all that belongs to it. SQLite answers the same from the parts, one statement each: put together they take it a
+/// third longer, and a statement more costs it next to nothing. PostgreSQL would make a round trip of each.
+///
+/// Parameters: the version and the ids of known people, the viewer, the thread or the other one, limit, offset, and for a range the ids
+/// before and from which.
+macro_rules! thread_page {
+    ($named:ident, $bounds:ident) => {
+        concat!(
+            "with v as materialized (select value as version from counters where name = 'directory_version'),
+             t as materialized (select ", membership_columns!(), " from ", named_thread!($named), " where m.user_id = ?3),
+             e as materialized (select t.*, ", bounds!($bounds), " from t),
+             p as materialized (select e.id, e.deleted_count, ", position_at!("e.start_seq"), " as oldest, ",
+                 position_at!("e.end_seq"), " as newest from e),
+             w as materialized (select p.id, p.deleted_count, greatest(p.newest, p.oldest) - p.oldest as count,
+                 least(greatest(p.newest, p.oldest) - ?6 - p.oldest, ?5) as rows,
+                 greatest(p.newest, p.oldest) - ?6 - least(greatest(p.newest, p.oldest) - ?6 - p.oldest, ?5) + 1 as first from p)
+             select 0, t.id, t.creator_id, t.other_id, t.created_at, t.last_seq, t.deleted_count, t.last_message_at, t.user_id,
+                 t.read_seq, t.cleared_seq, t.unread_count, t.listed_at, w.count, v.version, null
+             from v left join t on true left join w on true
+             union all
+             select * from (select 1, x.id, x.seq, x.sender_id, x.created_at, x.status, null::bigint, null::bigint, null::bigint,
+                 null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, x.text
+             from messages x where x.thread_id = (select w.id from w) and x.seq >= (select case when w.deleted_count = 0 then w.first
+                 else w.first + coalesce((select d.seq - d.visible_before from deleted_messages d where d.thread_id = w.id
+                     and d.visible_before < w.first order by d.visible_before desc, d.seq desc limit 1), 0) end from w)
+             order by x.seq limit (select greatest(w.rows, 0) from w)) page
+             union all
+             select 2, null, null, null, null, null, null, null, null, null, null, null, null, null, null, packed.json
+             from v cross join lateral (select ", named_people!($named), ") packed (json)"
+        )
+    };
+}
+
+/// A page of a thread named by its id.
+pub(crate) const THREAD_PAGE: &str = thread_page!(by_id, whole);
+/// The same between two messages.
+pub(crate) const THREAD_RANGE: &str = thread_page!(by_id, range);
+/// A page of a thread named by the other one in it.
+pub(crate) const THREAD_PAGE_WITH: &str = thread_page!(by_pair, whole);
+/// The same between two messages.
+pub(crate) const THREAD_RANGE_WITH: &str = thread_page!(by_pair, range);
+
+/// A page of an inbox with all that belongs to it, in one statement for the same reason.
+///
+/// Parameters: the version and the ids of known people, the viewer, the time and thread below which, limit, offset.
+pub(crate) const INBOX_PAGE: &str = concat!(
+    "with v as materialized (select value as version from counters where name = 'directory_version'),
+     i as materialized (", inbox_rows!("?3", "?4", "?5", "?6", "?7"), ")
+     select 0, m.listed_threads, v.version, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null
+     from v left join mailboxes m on m.user_id = ?3
+     union all
+     select 1, i.* from i
+     union all
+     select 2, null, null, null, null, null, null, null, null, packed.json
+     from v cross join lateral (select ",
+    packed_users!("select i.creator_id from i union select i.other_id from i union select ?3"),
+    ") packed (json)"
+);

@@ -146,6 +146,29 @@ impl Store {
         }
     }
 
+    /// Answers a question that takes one statement where the database is remote, so that no transaction need hold its snapshot. Whatever
+    /// `query` asks beyond that is of a later one.
+    ///
+    /// # Errors
+    /// What `query` answers, or a failure of the store.
+    pub async fn ask<T, E, F>(&self, mut query: F) -> Result<T, E>
+    where
+        F: FnMut(&Read<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read(|read| query(read)),
+            Engine::Postgres(postgres) => postgres.ask(query).await,
+        }
+    }
+
+    /// Whether the database is another process, so that every question costs a round trip.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(*self.engine, Engine::Postgres(_))
+    }
+
     /// Answers a question whose cost grows with the community, on a thread that may block.
     ///
     /// # Errors

@@ -1,11 +1,15 @@
 //! Messages: pages of a thread, one by id, sending, and the two ways to take one back.
 
-use crate::db::{Read, Row, Tx, params};
+use crate::db::{Read, Row, Source, Tx, params};
+use crate::dialect;
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::positions::{Hole, first_seq_from, open_hole, position_at, seq_at};
-use crate::threads::{Membership, Newest, Standing, members, members_of_pair, membership, open_direct, settle};
-use parlour_types::model::{Message, MessageRef, MessageStatus};
+use crate::threads::{
+    Membership, Newest, Standing, members, members_of_pair, membership, membership_with, open_direct, settle,
+};
+use crate::users::{Known, People};
+use parlour_types::model::{Message, MessageRef, MessageStatus, Thread};
 use parlour_types::{MessageId, ThreadId, Timestamp, UserId, Window};
 
 pub(crate) const fn status_code(status: MessageStatus) -> i64 {
@@ -44,13 +48,116 @@ pub struct IdRange {
     pub from: Option<MessageId>,
 }
 
-/// Shows `see` a page of what the member sees of the thread (contract §2.3), and answers how many messages the range has: the window
-/// counts from the newest message of the range, the rows come oldest first. Counting and finding the page are arithmetic on positions; the
-/// page is one range of neighbours.
+/// How a thread is named.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ThreadName {
+    /// By its id.
+    Id(ThreadId),
+    /// By the other one of a one-to-one thread.
+    With(UserId),
+}
+
+/// A page of a thread, beside its messages.
+#[derive(Debug)]
+pub struct ThreadPage {
+    /// The viewer's membership; `None` when there is no such thread, and for a stranger alike.
+    pub member: Option<Membership>,
+    /// How many messages the range has.
+    pub count: i64,
+    /// The viewer and the people of the thread, or whoever it was named by, who are not known yet.
+    pub people: People,
+}
+
+/// Shows `see` a page of what `viewer` sees of a thread, oldest message first, from one snapshot.
 ///
 /// # Errors
 /// A failure of the store.
-pub fn page(
+pub fn thread_page(
+    read: &Read<'_>,
+    viewer: UserId,
+    name: ThreadName,
+    (range, window): (IdRange, Window),
+    known: &Known,
+    mut see: impl FnMut(&Membership, MessageRef<'_>),
+) -> Result<ThreadPage> {
+    if let Source::Postgres(_) = read.source() {
+        return thread_page_at_once(read, viewer, name, (range, window), known, see);
+    }
+    let member = match name {
+        ThreadName::Id(id) => membership(read, id, viewer)?,
+        ThreadName::With(other) => membership_with(read, viewer, other)?,
+    };
+    let count = match &member {
+        Some(member) => page(read, member, range, window, |message| see(member, message))?,
+        None => 0,
+    };
+    Ok(ThreadPage { member, count, people: People::none_of(read)? })
+}
+
+/// Beyond what any thread has.
+const FAR: i64 = 1 << 53;
+
+fn thread_page_at_once(
+    read: &Read<'_>,
+    viewer: UserId,
+    name: ThreadName,
+    (range, window): (IdRange, Window),
+    known: &Known,
+    mut see: impl FnMut(&Membership, MessageRef<'_>),
+) -> Result<ThreadPage> {
+    let whole = range == IdRange::default();
+    let (sql, named) = match (name, whole) {
+        (ThreadName::Id(id), true) => (dialect::THREAD_PAGE, id.get()),
+        (ThreadName::Id(id), false) => (dialect::THREAD_RANGE, id.get()),
+        (ThreadName::With(other), true) => (dialect::THREAD_PAGE_WITH, other.get()),
+        (ThreadName::With(other), false) => (dialect::THREAD_RANGE_WITH, other.get()),
+    };
+    let (limit, offset) = (window.limit.min(FAR), window.offset.min(FAR));
+    let all = params![known.version, &*known.ids, viewer, named, limit, offset, range.before, range.from];
+    let mut page = ThreadPage { member: None, count: 0, people: People::default() };
+    read.each(sql, if whole { &all[..6] } else { all }, |row| {
+        match row.int(0)? {
+            0 => {
+                page.people.version = row.int(14)?;
+                if row.int_opt(1)?.is_some() {
+                    page.member = Some(crate::threads::decode_from(row, 1)?);
+                    page.count = row.int(13)?;
+                }
+            }
+            1 => {
+                const EARLY: StoreError =
+                    StoreError::Inconsistent { table: "threads", what: "absence of a page's thread" };
+                let member = page.member.as_ref().ok_or(EARLY)?;
+                see(member, message_row(row, 1, 15, &member.thread)?);
+            }
+            _ => page.people.users.push(crate::users::decode_packed(row.str(15)?)?),
+        }
+        Ok(())
+    })?;
+    Ok(page)
+}
+
+/// A message of `thread` out of the five columns from `first` on and the one at `text`.
+fn message_row<'r>(row: &'r Row<'_>, first: usize, text: usize, thread: &Thread) -> Result<MessageRef<'r>> {
+    let sender_id = row.user_id(first + 2)?;
+    // One damaged bit of a key brings a message of strangers here.
+    if sender_id != thread.creator_id && sender_id != thread.other_id {
+        return Err(StoreError::Inconsistent { table: "messages", what: "sender" });
+    }
+    Ok(MessageRef {
+        id: row.message_id(first)?,
+        seq: row.int(first + 1)?,
+        sender_id,
+        created_at: row.time(first + 3)?,
+        status: status(row.int(first + 4)?)?,
+        text: row.str(text)?,
+    })
+}
+
+/// Shows `see` a page of what the member sees of the thread (contract §2.3), and answers how many messages the range has: the window
+/// counts from the newest message of the range, the rows come oldest first. Counting and finding the page are arithmetic on positions; the
+/// page is one range of neighbours.
+fn page(
     read: &Read<'_>,
     member: &Membership,
     range: IdRange,
@@ -79,19 +186,7 @@ pub fn page(
          where thread_id = ?1 and seq >= ?2 order by seq limit ?3",
         params![thread.id, seq_at(read, thread, last - rows + 1)?, rows],
         |row| {
-            let sender_id = row.user_id(2)?;
-            // One damaged bit of a key brings a message of strangers here.
-            if sender_id != thread.creator_id && sender_id != thread.other_id {
-                return Err(StoreError::Inconsistent { table: "messages", what: "sender" });
-            }
-            see(MessageRef {
-                id: row.message_id(0)?,
-                seq: row.int(1)?,
-                sender_id,
-                created_at: row.time(3)?,
-                status: status(row.int(4)?)?,
-                text: row.str(5)?,
-            });
+            see(message_row(row, 0, 5, thread)?);
             Ok(())
         },
     )?;

@@ -1,10 +1,12 @@
 //! Threads, who is in them, and each member's inbox.
 
-use crate::db::{Read, Row, Tx, params};
+use crate::db::{Read, Row, Source, Tx, params};
+use crate::dialect;
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::mailboxes::{Delta, record};
 use crate::positions::position_at;
+use crate::users::{Known, People};
 use parlour_types::model::{InboxRef, MessageStatus, Thread};
 use parlour_types::{Seq, ThreadId, Timestamp, UserId};
 
@@ -52,27 +54,38 @@ macro_rules! membership_columns {
     };
 }
 
+pub(crate) use membership_columns;
+
 /// A thread out of the first seven columns, which are those of `threads` in their order.
 pub(crate) fn decode_thread(row: &Row<'_>) -> Result<Thread> {
+    decode_thread_from(row, 0)
+}
+
+fn decode_thread_from(row: &Row<'_>, first: usize) -> Result<Thread> {
     Ok(Thread {
-        id: row.thread_id(0)?,
-        creator_id: row.user_id(1)?,
-        other_id: row.user_id(2)?,
-        created_at: row.time(3)?,
-        last_seq: row.int(4)?,
-        deleted_count: row.int(5)?,
-        last_message_at: row.time(6)?,
+        id: row.thread_id(first)?,
+        creator_id: row.user_id(first + 1)?,
+        other_id: row.user_id(first + 2)?,
+        created_at: row.time(first + 3)?,
+        last_seq: row.int(first + 4)?,
+        deleted_count: row.int(first + 5)?,
+        last_message_at: row.time(first + 6)?,
     })
 }
 
 fn decode(row: &Row<'_>) -> Result<Membership> {
+    decode_from(row, 0)
+}
+
+/// A membership out of the twelve columns from `first` on.
+pub(crate) fn decode_from(row: &Row<'_>, first: usize) -> Result<Membership> {
     Ok(Membership {
-        thread: decode_thread(row)?,
-        user_id: row.user_id(7)?,
-        read_seq: row.int(8)?,
-        cleared_seq: row.int(9)?,
-        unread_count: row.int(10)?,
-        listed_at: row.int_opt(11)?.map(Timestamp::from_micros),
+        thread: decode_thread_from(row, first)?,
+        user_id: row.user_id(first + 7)?,
+        read_seq: row.int(first + 8)?,
+        cleared_seq: row.int(first + 9)?,
+        unread_count: row.int(first + 10)?,
+        listed_at: row.int_opt(first + 11)?.map(Timestamp::from_micros),
     })
 }
 
@@ -171,47 +184,108 @@ pub struct InboxCursor {
     pub thread_id: ThreadId,
 }
 
-/// Shows `see` `user`'s conversations, the latest activity first: at most `limit` after skipping `skip` rows below `below`. Answers how many
-/// there are in all.
+/// Rows of an inbox: whose, below which time and thread, how many, after how many.
+macro_rules! inbox_rows {
+    ($user:literal, $time:literal, $thread:literal, $limit:literal, $skip:literal) => {
+        concat!(
+            "select thread_id, creator_id, other_id, created_at, last_message_at, unread_count, message_id, message_status, text
+             from inbox where user_id = ",
+            $user,
+            " and (last_message_at, thread_id) < (",
+            $time,
+            ", ",
+            $thread,
+            ") order by last_message_at desc, thread_id desc limit ",
+            $limit,
+            " offset ",
+            $skip
+        )
+    };
+}
+pub(crate) use inbox_rows;
+
+/// Where in an inbox a page begins and how long it is.
+#[derive(Clone, Copy, Debug)]
+pub struct InboxWindow {
+    /// Just below which row; `None` for the top.
+    pub below: Option<InboxCursor>,
+    /// Rows to pass over.
+    pub skip: i64,
+    /// Rows at the most.
+    pub limit: i64,
+}
+
+/// A page of an inbox, beside its rows.
+#[derive(Debug)]
+pub struct InboxPage {
+    /// How many conversations there are in all.
+    pub count: i64,
+    /// The people in it who are not known yet.
+    pub people: People,
+}
+
+/// Shows `see` `user`'s conversations in `window`, the latest activity first, from one snapshot.
 ///
 /// # Errors
 /// A failure of the store.
 pub fn inbox(
     read: &Read<'_>,
     user: UserId,
-    below: Option<InboxCursor>,
-    skip: i64,
-    limit: i64,
+    window: InboxWindow,
+    known: &Known,
     mut see: impl FnMut(InboxRef<'_>),
-) -> Result<i64> {
-    let below =
-        below.map_or((i64::MAX, i64::MAX), |cursor| (cursor.last_message_at.as_micros(), cursor.thread_id.get()));
-    read.each(
-        "select thread_id, creator_id, other_id, created_at, last_message_at, unread_count, message_id, message_status, text
-         from inbox where user_id = ?1 and (last_message_at, thread_id) < (?2, ?3)
-         order by last_message_at desc, thread_id desc limit ?4 offset ?5",
-        params![user, below.0, below.1, limit, skip],
-        |row| {
-            let (creator_id, other_id) = (row.user_id(1)?, row.user_id(2)?);
-            // One damaged bit of a key makes this row a stranger's.
-            if user != creator_id && user != other_id {
-                return Err(StoreError::Inconsistent { table: "inbox", what: "member" });
-            }
-            see(InboxRef {
-                thread_id: row.thread_id(0)?,
-                creator_id,
-                other_id,
-                created_at: row.time(3)?,
-                last_message_at: row.time(4)?,
-                unread_count: row.int(5)?,
-                message_id: row.message_id(6)?,
-                message_status: crate::messages::status(row.int(7)?)?,
-                text: row.str(8)?,
-            });
-            Ok(())
-        },
-    )?;
-    Ok(crate::mailboxes::totals(read, user)?.listed_threads)
+) -> Result<InboxPage> {
+    let below = window
+        .below
+        .map_or((i64::MAX, i64::MAX), |cursor| (cursor.last_message_at.as_micros(), cursor.thread_id.get()));
+    match read.source() {
+        Source::Sqlite(_) => {
+            read.each(
+                inbox_rows!("?1", "?2", "?3", "?4", "?5"),
+                params![user, below.0, below.1, window.limit, window.skip],
+                |row| inbox_row(row, 0, user, &mut see),
+            )?;
+            let count = crate::mailboxes::totals(read, user)?.listed_threads;
+            Ok(InboxPage { count, people: People::none_of(read)? })
+        }
+        Source::Postgres(_) => {
+            let mut page = InboxPage { count: 0, people: People::default() };
+            let known = params![known.version, &*known.ids, user, below.0, below.1, window.limit, window.skip];
+            read.each(dialect::INBOX_PAGE, known, |row| {
+                match row.int(0)? {
+                    0 => {
+                        page.count = row.int_opt(1)?.unwrap_or(0);
+                        page.people.version = row.int(2)?;
+                    }
+                    1 => inbox_row(row, 1, user, &mut see)?,
+                    _ => page.people.users.push(crate::users::decode_packed(row.str(9)?)?),
+                }
+                Ok(())
+            })?;
+            Ok(page)
+        }
+    }
+}
+
+/// A row of an inbox out of the columns from `first` on.
+fn inbox_row(row: &Row<'_>, first: usize, user: UserId, see: &mut impl FnMut(InboxRef<'_>)) -> Result<()> {
+    let (creator_id, other_id) = (row.user_id(first + 1)?, row.user_id(first + 2)?);
+    // One damaged bit of a key makes this row a stranger's.
+    if user != creator_id && user != other_id {
+        return Err(StoreError::Inconsistent { table: "inbox", what: "member" });
+    }
+    see(InboxRef {
+        thread_id: row.thread_id(first)?,
+        creator_id,
+        other_id,
+        created_at: row.time(first + 3)?,
+        last_message_at: row.time(first + 4)?,
+        unread_count: row.int(first + 5)?,
+        message_id: row.message_id(first + 6)?,
+        message_status: crate::messages::status(row.int(first + 7)?)?,
+        text: row.str(first + 8)?,
+    });
+    Ok(())
 }
 
 /// The newest shown message of a thread, as the inbox shows it.

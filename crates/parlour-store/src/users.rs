@@ -54,6 +54,70 @@ fn decode(row: &Row<'_>) -> Result<User> {
     })
 }
 
+/// A user out of what [`dialect`](crate::dialect) packs into an answer of other things.
+pub(crate) fn decode_packed(json: &str) -> Result<User> {
+    const PACKED: StoreError = StoreError::Inconsistent { table: "users", what: "row" };
+    type Packed = (
+        i64,
+        String,
+        String,
+        Option<String>,
+        String,
+        Option<String>,
+        i64,
+        Option<String>,
+        String,
+        i64,
+        i64,
+        Option<i64>,
+        i64,
+        i64,
+        String,
+    );
+    let packed: Packed = serde_json::from_str(json).map_err(|_| PACKED)?;
+    Ok(User {
+        id: UserId::new(packed.0).ok_or(PACKED)?,
+        username: packed.1,
+        real_name: packed.2,
+        ext_id: packed.3,
+        status: UserStatus::parse(&packed.4).ok_or(PACKED)?,
+        role: packed.5.as_deref().and_then(Role::parse),
+        community_badge: packed.6 != 0,
+        avatar: packed.7,
+        email: packed.8,
+        email_isvalid: packed.9 != 0,
+        date_joined: Timestamp::from_micros(packed.10),
+        deleted_at: packed.11.map(Timestamp::from_micros),
+        followers_counter: packed.12,
+        followings_counter: packed.13,
+        profile: serde_json::from_str(&packed.14).map_err(|_| PACKED)?,
+    })
+}
+
+/// The people whom an asker knows already, so that an answer need not bring them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Known {
+    /// The version of the directory in which they are known.
+    pub version: i64,
+    /// Their ids.
+    pub ids: Vec<i64>,
+}
+
+/// The people in an answer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct People {
+    /// The directory's version in the answer's snapshot.
+    pub version: i64,
+    /// Those who were not known in that version. An embedded database brings nobody: asking for them later costs it nothing.
+    pub users: Vec<User>,
+}
+
+impl People {
+    pub(crate) fn none_of(read: &Read<'_>) -> Result<Self> {
+        Ok(Self { version: directory_version(read)?, users: Vec::new() })
+    }
+}
+
 /// The user with this id.
 ///
 /// # Errors

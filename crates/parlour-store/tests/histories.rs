@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use parlour_store::messages::{self, IdRange};
+use parlour_store::messages::{self, IdRange, ThreadName};
+use parlour_store::threads::{InboxWindow, Membership};
+use parlour_store::users::Known;
 use parlour_store::{Store, StoreError, doctor, threads, users};
-use parlour_types::model::{MessageStatus, User};
+use parlour_types::model::{MessageRef, MessageStatus, User};
 use parlour_types::{MessageId, Timestamp, UserId, Window};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -223,13 +225,11 @@ impl History {
         let [me, other] = self.pair(side);
         let page = self
             .store
-            .read(move |read| match threads::membership_with(read, me, other)? {
-                Some(member) => {
-                    let mut ids = Vec::new();
-                    let count = messages::page(read, &member, range, window, |row| ids.push(row.id.get()))?;
-                    Ok::<_, StoreError>((count, ids))
-                }
-                None => Ok((0, Vec::new())),
+            .ask(move |read| {
+                let (mut ids, known) = (Vec::new(), Known::default());
+                let see = |_: &Membership, row: MessageRef<'_>| ids.push(row.id.get());
+                let page = messages::thread_page(read, me, ThreadName::With(other), (range, window), &known, see)?;
+                Ok::<_, StoreError>((page.count, ids))
             })
             .await
             .unwrap();
@@ -245,12 +245,13 @@ impl History {
                 .store
                 .read(move |read| {
                     let mut first = None;
-                    let count = threads::inbox(read, me, None, 0, 10, |row| {
+                    let window = InboxWindow { below: None, skip: 0, limit: 10 };
+                    let page = threads::inbox(read, me, window, &Known::default(), |row| {
                         first = first.or(Some((row.message_id, row.message_status, row.unread_count)));
                     })?;
                     let thread = threads::membership_with(read, me, other)?.map(|member| member.thread().id);
                     let problems = thread.map(|thread| doctor::examine_thread(read, thread)).transpose()?;
-                    Ok::<_, StoreError>((count, first, problems.unwrap_or_default()))
+                    Ok::<_, StoreError>((page.count, first, problems.unwrap_or_default()))
                 })
                 .await
                 .unwrap();

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use parlour_store::events::{self, EventKind};
-use parlour_store::messages::{self, IdRange};
+use parlour_store::messages::{self, IdRange, ThreadName};
+use parlour_store::users::Known;
 use parlour_store::{Read, Store, StoreError, doctor, threads, users};
 use parlour_types::model::User;
 use parlour_types::{Timestamp, UserId, Window};
@@ -62,10 +63,11 @@ async fn sends_at_once_get_gap_free_numbers_and_one_order() {
     for side in [1, 2] {
         let rows = store
             .read(move |read| {
-                let member = threads::membership_with(read, id(side), id(3 - side))?.unwrap();
-                let mut rows = Vec::new();
-                let window = Window { limit: 400, offset: 0 };
-                messages::page(read, &member, IdRange::default(), window, |row| rows.push((row.seq, row.id)))?;
+                let (mut rows, name) = (Vec::new(), ThreadName::With(id(3 - side)));
+                let window = (IdRange::default(), Window { limit: 400, offset: 0 });
+                messages::thread_page(read, id(side), name, window, &Known::default(), |_, row| {
+                    rows.push((row.seq, row.id));
+                })?;
                 Ok::<_, StoreError>(rows)
             })
             .await

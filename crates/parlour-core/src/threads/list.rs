@@ -1,8 +1,9 @@
 use crate::access::Viewer;
 use crate::pages::{NewestPage, PageKey, RowsPage};
-use crate::{Caller, Core, Result};
+use crate::{Caller, Core, Error, Result};
 use parlour_store::Read;
-use parlour_store::threads::{InboxCursor, inbox};
+use parlour_store::threads::{InboxCursor, InboxWindow, inbox};
+use parlour_types::UserId;
 use parlour_types::view::Rows;
 use std::sync::Arc;
 
@@ -23,12 +24,14 @@ pub async fn list_snippets(
     if let Some(page) = moment.and_then(|moment| core.pages.find(&core.cards, moment, key, limit)) {
         return Ok(page);
     }
-    let rules = Arc::clone(&core.rules);
-    let question = move |read: &Read<'_>, viewer: &Viewer<'_>| {
+    let known = core.known(|| core.pages.people_of(key));
+    let (rules, cards) = (Arc::clone(&core.rules), Arc::clone(&core.cards));
+    let question = move |read: &Read<'_>| {
         let mut rows = Rows::with_capacity(usize::try_from(limit).unwrap_or_default());
         let (mut seen, mut last, mut more) = (0, None, false);
         // One row more than asked for says whether there is a next page.
-        let count = inbox(read, viewer.id(), below, skip, limit + 1, |entry| {
+        let window = InboxWindow { below, skip, limit: limit + 1 };
+        let page = inbox(read, caller.user_id, window, &known, |entry| {
             seen += 1;
             more = seen > limit;
             if !more {
@@ -36,11 +39,18 @@ pub async fn list_snippets(
                 last = Some(InboxCursor { last_message_at: entry.last_message_at, thread_id: entry.thread_id });
             }
         })?;
+        let viewer = Viewer::of_answer(read, &cards, page.people, caller)?;
         let people = viewer.cards.all(rows.people())?;
-        let page = RowsPage { count, rows: Arc::new(rows), people, next: last.filter(|_| more) };
-        Ok((page, viewer.cards.version()))
+        let page = RowsPage { count: page.count, rows: Arc::new(rows), people, next: last.filter(|_| more) };
+        Ok::<_, Error>((page, viewer.cards.version()))
     };
-    let (page, directory_version) = core.ask(caller, question).await?;
+    let answer = core.store.ask(question).await;
+    core.catch_up();
+    let (page, directory_version) = answer?;
+    if core.store.is_remote() {
+        let people: Vec<UserId> = page.people.iter().map(|card| card.user.id).collect();
+        core.pages.remember_people(key, &people);
+    }
     if let Some(since) = moment {
         core.pages.keep(&core.store, since, directory_version, key, NewestPage::new(&page, limit));
     }

@@ -9,6 +9,7 @@ pub use list::list_snippets;
 pub use read::get_thread;
 
 use crate::{Error, Result};
+use parlour_store::messages::ThreadName;
 use parlour_store::threads::{Membership, membership, membership_with};
 use parlour_store::{Read, users};
 use parlour_types::{ThreadId, UserId};
@@ -20,6 +21,15 @@ pub enum ThreadRef {
     Thread(ThreadId),
     /// By the other participant of a one-to-one thread.
     User(UserId),
+}
+
+impl ThreadRef {
+    const fn name(self) -> ThreadName {
+        match self {
+            Self::Thread(id) => ThreadName::Id(id),
+            Self::User(other) => ThreadName::With(other),
+        }
+    }
 }
 
 /// The viewer's membership of the thread named, or `None` when a user is named with whom there is no thread yet. A missing

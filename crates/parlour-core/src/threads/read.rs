@@ -1,13 +1,14 @@
-use super::{ThreadRef, resolve};
+use super::ThreadRef;
 use crate::access::Viewer;
 use crate::pages::{NewestPage, PageKey, RowsPage};
-use crate::{Caller, Core, Result};
+use crate::{Caller, Core, Error, Result};
 use parlour_store::StoreError;
-use parlour_store::messages::{self, IdRange};
+use parlour_store::messages::{IdRange, thread_page};
 use parlour_store::threads::{Membership, mark_seen};
 use parlour_store::{Moment, Read};
-use parlour_types::Window;
+use parlour_types::model::MessageRef;
 use parlour_types::view::{MessagePage, Rows, ThreadStatus};
+use parlour_types::{UserId, Window};
 use std::sync::Arc;
 
 /// Lets an answer go out although a side effect of it could not be stored for now. `consequence` says what that means.
@@ -39,17 +40,38 @@ pub async fn get_thread(
     if let Some(page) = moment.and_then(|moment| kept(core, moment, caller, thread, window.limit)) {
         return Ok(page);
     }
-    let rules = Arc::clone(&core.rules);
-    let question = move |read: &Read<'_>, viewer: &Viewer<'_>| {
-        let Some(member) = resolve(read, viewer.id(), thread)? else { return Ok(None) };
-        let mut page = render(read, &member, range, window, &rules.hidden_text)?;
-        page.people = viewer.cards.all(page.rows.people())?;
+    let known = core.known(|| match thread {
+        ThreadRef::Thread(id) => core.pages.people_of(PageKey { viewer: caller.user_id, thread: Some(id) }),
+        ThreadRef::User(other) => vec![caller.user_id, other],
+    });
+    let (rules, cards) = (Arc::clone(&core.rules), Arc::clone(&core.cards));
+    let question = move |read: &Read<'_>| {
+        let mut rows = Rows::with_capacity(usize::try_from(window.limit).unwrap_or_default());
+        let show = |member: &Membership, message: MessageRef<'_>| {
+            rows.push_message(&page_of(member, &rules.hidden_text), &message);
+        };
+        let page = thread_page(read, caller.user_id, thread.name(), (range, window), &known, show)?;
+        let viewer = Viewer::of_answer(read, &cards, page.people, caller)?;
+        let Some(member) = page.member else {
+            return match thread {
+                ThreadRef::Thread(_) => Err(Error::NotFound),
+                ThreadRef::User(other) => viewer.cards.get(other)?.map(|_| None).ok_or(Error::NotFound),
+            };
+        };
+        let people = viewer.cards.all(rows.people())?;
+        let page = RowsPage { count: page.count, rows: Arc::new(rows), people, next: None };
         Ok(Some((page, member, viewer.cards.version())))
     };
-    let Some((page, member, directory_version)) = core.ask(caller, question).await? else {
+    let answer = core.store.ask(question).await;
+    core.catch_up();
+    let Some((page, member, directory_version)) = answer? else {
         return Ok(RowsPage::default());
     };
     let id = member.thread().id;
+    if core.store.is_remote() {
+        let people: Vec<UserId> = page.people.iter().map(|card| card.user.id).collect();
+        core.pages.remember_people(PageKey { viewer: caller.user_id, thread: Some(id) }, &people);
+    }
     if member.unread_count() > 0 {
         let (now, up_to) = (core.clock.now(), member.thread().last_seq);
         let marked = core.store.write(move |tx| mark_seen(tx, id, caller.user_id, up_to, now)).await;
@@ -73,10 +95,10 @@ fn kept(core: &Core, moment: Moment, caller: Caller, thread: ThreadRef, limit: i
     core.pages.find(&core.cards, moment, PageKey { viewer: caller.user_id, thread: Some(thread) }, limit)
 }
 
-/// Reads the page; its people are still to be found.
-fn render(read: &Read<'_>, member: &Membership, range: IdRange, window: Window, hidden_text: &str) -> Result<RowsPage> {
+/// What all messages of a page share.
+fn page_of<'a>(member: &Membership, hidden_text: &'a str) -> MessagePage<'a> {
     let thread = member.thread();
-    let page = MessagePage {
+    MessagePage {
         thread_id: thread.id,
         viewer_id: member.user_id(),
         partner_id: thread.partner_of(member.user_id()),
@@ -84,8 +106,5 @@ fn render(read: &Read<'_>, member: &Membership, range: IdRange, window: Window, 
         // Asking for a thread is seeing it.
         thread_status: ThreadStatus::Seen,
         hidden_text,
-    };
-    let mut rows = Rows::with_capacity(usize::try_from(window.limit).unwrap_or_default());
-    let count = messages::page(read, member, range, window, |message| rows.push_message(&page, &message))?;
-    Ok(RowsPage { count, rows: Arc::new(rows), people: Vec::new(), next: None })
+    }
 }

@@ -78,7 +78,16 @@ impl Postgres {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.reads.run(move |seat| read(seat, &mut query)).await
+        self.reads.run(move |seat| read(seat, Some(READ), &mut query)).await
+    }
+
+    pub(crate) async fn ask<T, E, F>(&self, mut query: F) -> Result<T, E>
+    where
+        F: FnMut(&Read<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.reads.run(move |seat| read(seat, None, &mut query)).await
     }
 
     pub(crate) async fn read_long<T, E, F>(&self, query: F) -> Result<T, E>
@@ -97,7 +106,7 @@ impl Postgres {
     ) -> Result<T, E> {
         let mut query = Some(query);
         let mut seat = Seat::new(Arc::clone(&self.connector));
-        read_once(&mut seat, &mut |read| match query.take() {
+        read_once(&mut seat, Some(READ), &mut |read| match query.take() {
             Some(query) => query(read),
             None => Err(StoreError::ReadPanicked.into()),
         })
@@ -173,14 +182,18 @@ pub(crate) fn migrate(settings: Settings) -> Result<Vec<String>> {
     migrating.join().unwrap_or(Err(StoreError::WritePanicked))
 }
 
-fn read<T, E: From<StoreError>>(seat: &mut Seat, query: &mut impl FnMut(&Read<'_>) -> Result<T, E>) -> Result<T, E> {
+/// Answers a question inside the transaction that `begin` begins, or in none.
+fn read<T, E: From<StoreError>>(
+    seat: &mut Seat,
+    begin: Option<&'static str>,
+    query: &mut impl FnMut(&Read<'_>) -> Result<T, E>,
+) -> Result<T, E> {
     let was_connected = seat.is_connected();
-    let answer = read_once(seat, query);
-    match answer {
+    match read_once(seat, begin, query) {
         // The server may have gone and come back while nobody asked.
         Err(_) if was_connected && seat.has_lost_connection() => {
             seat.give_up();
-            read_once(seat, query)
+            read_once(seat, begin, query)
         }
         answer => answer,
     }
@@ -188,12 +201,17 @@ fn read<T, E: From<StoreError>>(seat: &mut Seat, query: &mut impl FnMut(&Read<'_
 
 fn read_once<T, E: From<StoreError>>(
     seat: &mut Seat,
+    begin: Option<&'static str>,
     query: &mut impl FnMut(&Read<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let session = seat.session()?;
-    session.begin(READ);
+    if let Some(begin) = begin {
+        session.begin(begin);
+    }
     let answer = query(&Read::new(Source::Postgres(session)));
-    session.leave();
+    if begin.is_some() {
+        session.leave();
+    }
     answer
 }
 

@@ -231,6 +231,7 @@ impl ToSql for Param<'_> {
             (Param::Int(value), &Type::INT8) => value.to_sql(ty, out),
             (Param::Text(value), &Type::TEXT) => value.to_sql(ty, out),
             (Param::Bytes(value), &Type::BYTEA) => value.to_sql(ty, out),
+            (Param::Ints(value), &Type::INT8_ARRAY) => value.to_sql(ty, out),
             _ => Err(format!("a parameter of type {ty} is bound to something else").into()),
         }
     }
