@@ -117,7 +117,8 @@ impl Setup {
         let passwords = Passwords::new()?;
         self.make_data(&programs, &folder, &data, &passwords)?;
         let certificate = if self.tls { Some(Certificate::make(&programs, &folder)?) } else { None };
-        let mut cluster = Cluster { watcher, programs, folder, data, port: 0, passwords, certificate };
+        let mut cluster =
+            Cluster { watcher, programs, durability: self.durability, folder, data, port: 0, passwords, certificate };
         self.start_on_a_free_port(&mut cluster)?;
         cluster.make_role()?;
         Ok(cluster)

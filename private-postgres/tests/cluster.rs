@@ -148,9 +148,9 @@ fn client(url: &str, statement: &str) -> Command {
 }
 
 fn psql(url: &str, statement: &str) -> String {
-    let output = client(url, statement).output().unwrap();
+    let output = client(url, statement).output().expect("psql runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
 }
 
 /// Whether a process is there and has not ended; one that has, and that nobody has waited for yet, stands in no folder.

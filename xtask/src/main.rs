@@ -3,6 +3,7 @@
 mod bench;
 mod corpus;
 mod fuzz;
+mod postgres;
 mod process;
 mod schemathesis;
 mod screenshot;
@@ -24,6 +25,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                            makes up requests from the OpenAPI document and holds every answer against it
   torture [--small] [--only NAME] [--cuts N] [--json] [--allow-missing]
                            kills the server, cuts its power, fills its disk, floods it, and counts what is lost; --small needs no root
+  postgres                 a PostgreSQL server for `cargo test` in another terminal, until Ctrl-C
   docs                     writes the generated files again: parlour.example.toml, docs/CONFIGURATION.md
   screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
   corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
@@ -45,7 +47,8 @@ fn main() -> ExitCode {
             Ok(examples) => schemathesis(examples),
             Err(_) => Err(anyhow::anyhow!("--examples takes a whole number")),
         },
-        ["torture", arguments @ ..] => torture::torture(arguments),
+        ["torture", arguments @ ..] => torture::torture(arguments, None),
+        ["postgres"] => postgres::postgres(),
         ["docs"] => test::write_generated_files(),
         ["screenshot"] => screenshot::screenshot(),
         ["corpus", "convert", file] => corpus::convert(file),

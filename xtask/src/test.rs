@@ -1,6 +1,7 @@
 //! Everything that CI checks.
 
 use crate::fuzz;
+use crate::postgres::{TestServer, private_servers_can_be_started};
 use crate::process::{cargo, command, release_binary, root, run};
 use crate::schemathesis;
 use crate::screenshot::look_at_pages;
@@ -19,13 +20,23 @@ pub(crate) fn test() -> Result<()> {
     step("lints", || {
         run(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
     })?;
-    step("tests", || run(&mut cargo(&["test", "--quiet", "--workspace", "--no-fail-fast"])))?;
+    let postgres = TestServer::start()?;
+    step("tests", || {
+        let mut tests = cargo(&["test", "--quiet", "--workspace", "--no-fail-fast"]);
+        if !private_servers_can_be_started() {
+            println!(
+                "there are no programs to start a private PostgreSQL server with: the tests of just that are left out"
+            );
+            tests.args(["--exclude", "private-postgres"]);
+        }
+        run(postgres.tell(&mut tests))
+    })?;
     step("the official SDK", || {
         ensure_tool(&NODE)?;
         ensure_tool(&NPM)?;
-        official_sdk(&release_binary()?)
+        official_sdk(&release_binary()?, &postgres)
     })?;
-    step("nothing is lost", || torture(&["--small"]))?;
+    step("nothing is lost", || torture(&["--small"], Some(&postgres)))?;
     step("the pages in a browser", || look_at_pages(&release_binary()?, None))?;
     step("Schemathesis", || schemathesis::run_schemathesis(&release_binary()?, schemathesis::EXAMPLES))?;
     step("fuzzing", || fuzz::run_targets(fuzz::SECONDS, None))?;
@@ -42,10 +53,10 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 /// The SelfCommunity SDK from npm, unmodified, in node, against a server of its own.
-fn official_sdk(binary: &Path) -> Result<()> {
+fn official_sdk(binary: &Path, postgres: &TestServer) -> Result<()> {
     let folder = root().join("tests/clients/sdk");
     run(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
-    run(command("npm", &["test"]).current_dir(&folder).env("PARLOUR_BIN", binary))
+    run(postgres.tell(command("npm", &["test"]).current_dir(&folder).env("PARLOUR_BIN", binary)))
 }
 
 /// Writes the files that are made from the code. A test holds them true.

@@ -42,6 +42,28 @@ pub(crate) const E2FSPROGS: Tool = Tool { program: "mkfs.ext4", packages: &["e2f
 /// Makes XFS, and cuts a file system off from its device.
 pub(crate) const XFSPROGS: Tool = Tool { program: "mkfs.xfs", packages: &["xfsprogs"] };
 
+/// Makes certificates, for tests of TLS.
+const OPENSSL: Tool = Tool { program: "openssl", packages: &["openssl"] };
+
+/// The PostgreSQL server. Its programs are not in `PATH`: whether it is there is for `private_postgres` to say.
+const POSTGRESQL: Tool = Tool { program: "postgres", packages: &["postgresql"] };
+
+/// Debian's package of the server makes a cluster in /var/lib and starts it, now and at each boot, unless this file says otherwise while it
+/// is installed; later upgrades make none. The file belongs to postgresql-common, and afterwards it is as it was.
+const WITHOUT_SYSTEM_CLUSTER: &str = r#"
+file=/etc/postgresql-common/createcluster.conf
+cp --preserve "$file" "$file.before"
+trap 'mv "$file.before" "$file"' EXIT
+trap 'exit 1' HUP INT TERM
+echo 'create_main_cluster = false' >> "$file"
+apt-get install -y -q --no-install-recommends "$@"
+"#;
+
+/// Makes sure that openssl can be run, which tells its version in a way of its own.
+pub(crate) fn ensure_openssl() -> Result<()> {
+    if runs_with(OPENSSL.program, "version") { Ok(()) } else { install(&OPENSSL) }
+}
+
 /// Makes sure that `tool` can be run.
 pub(crate) fn ensure_tool(tool: &Tool) -> Result<()> {
     if runs(tool.program) { Ok(()) } else { install(tool) }
@@ -49,6 +71,24 @@ pub(crate) fn ensure_tool(tool: &Tool) -> Result<()> {
 
 /// Installs `tool`'s packages.
 pub(crate) fn install(tool: &Tool) -> Result<()> {
+    announce(tool)?;
+    as_root("apt-get", &["update", "-q"])?;
+    as_root("apt-get", &[APT_INSTALL, tool.packages].concat())
+}
+
+/// Installs PostgreSQL's programs, and no server that runs.
+pub(crate) fn install_postgresql() -> Result<()> {
+    announce(&POSTGRESQL)?;
+    println!("no system cluster is made, and none is started");
+    as_root("apt-get", &["update", "-q"])?;
+    as_root("apt-get", &[APT_INSTALL, &["postgresql-common"]].concat())?;
+    as_root("sh", &[&["-e", "-c", WITHOUT_SYSTEM_CLUSTER, "install"], POSTGRESQL.packages].concat())
+}
+
+const APT_INSTALL: &[&str] = &["install", "-y", "-q", "--no-install-recommends"];
+
+/// Says what is going to be installed, or that it cannot be.
+fn announce(tool: &Tool) -> Result<()> {
     let packages = tool.packages.join(" ");
     if !runs("apt-get") {
         bail!(
@@ -57,24 +97,27 @@ pub(crate) fn install(tool: &Tool) -> Result<()> {
         );
     }
     println!("{} is missing or not whole: installing {packages} from Debian's packages", tool.program);
-    let as_root = |arguments: &[&str]| {
-        let mut command = if runs_as_root() {
-            command("apt-get", arguments)
-        } else {
-            command("sudo", &[&["-n", "apt-get"], arguments].concat())
-        };
-        run(command.env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    as_root(&["update", "-q"])?;
-    as_root(&[&["install", "-y", "-q", "--no-install-recommends"], tool.packages].concat())
+    Ok(())
+}
+
+/// Runs a program of the packages' as root.
+fn as_root(program: &str, arguments: &[&str]) -> Result<()> {
+    let frontend = ("DEBIAN_FRONTEND", "noninteractive");
+    if runs_as_root() {
+        return run(command(program, arguments).envs([frontend]));
+    }
+    // What is in our environment does not come through.
+    run(&mut command("sudo", &[&["-n", "env", "DEBIAN_FRONTEND=noninteractive", program], arguments].concat()))
 }
 
 /// Both, since programs that make file systems know only the short one.
 fn runs(program: &str) -> bool {
-    ["--version", "-V"].iter().any(|flag| {
-        let status = command(program, &[flag]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success())
-    })
+    ["--version", "-V"].iter().any(|flag| runs_with(program, flag))
+}
+
+fn runs_with(program: &str, argument: &str) -> bool {
+    let status = command(program, &[argument]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn runs_as_root() -> bool {

@@ -1,5 +1,6 @@
 //! The torture tests.
 
+use crate::postgres::TestServer;
 use crate::process::{cargo, release_binary, root, run};
 use crate::tools::{E2FSPROGS, MOUNT, STRACE, XFSPROGS, ensure_tool};
 use crate::{fuzz, schemathesis};
@@ -12,8 +13,8 @@ const FUZZ_SECONDS: u64 = 600;
 const EXAMPLES: u32 = 1_000;
 
 /// Builds the release binary and tortures it; `arguments` are the torture's own. Everything at once is also fuzzed for longer than the tests
-/// do, and held longer against the OpenAPI document.
-pub(crate) fn torture(arguments: &[&str]) -> Result<()> {
+/// do, and held longer against the OpenAPI document. It is told of a PostgreSQL server where there is one already.
+pub(crate) fn torture(arguments: &[&str], postgres: Option<&TestServer>) -> Result<()> {
     let everything = !arguments.contains(&"--small") && !arguments.contains(&"--only");
     ensure_tool(&STRACE)?;
     if !arguments.contains(&"--small") {
@@ -25,7 +26,11 @@ pub(crate) fn torture(arguments: &[&str]) -> Result<()> {
     let parlour = binary.display().to_string();
     let folder = root().join("target/torture").display().to_string();
     let own = ["run", "--release", "--quiet", "--package", "parlour-torture", "--", "--parlour", &parlour];
-    let tortured = run(&mut cargo(&[&own[..], &["--folder", &folder], arguments].concat()));
+    let mut torture = cargo(&[&own[..], &["--folder", &folder], arguments].concat());
+    if let Some(postgres) = postgres {
+        postgres.tell(&mut torture);
+    }
+    let tortured = run(&mut torture);
     if !everything {
         return tortured;
     }
