@@ -48,14 +48,15 @@ const OPENSSL: Tool = Tool { program: "openssl", packages: &["openssl"] };
 /// The PostgreSQL server. Its programs are not in `PATH`: whether it is there is for `private_postgres` to say.
 const POSTGRESQL: Tool = Tool { program: "postgres", packages: &["postgresql"] };
 
-/// Debian's package of the server makes a cluster in /var/lib and starts it, now and at each boot, unless this file says otherwise while it
-/// is installed; later upgrades make none. The file belongs to postgresql-common, and afterwards it is as it was.
+/// Debian's package of the server makes a cluster in /var/lib and starts it, now and at each boot, unless told otherwise while it is
+/// installed. Later upgrades make none, so what tells it so does not stay.
 const WITHOUT_SYSTEM_CLUSTER: &str = r#"
-file=/etc/postgresql-common/createcluster.conf
-cp --preserve "$file" "$file.before"
-trap 'mv "$file.before" "$file"' EXIT
+folder=/etc/postgresql-common/createcluster.d
+file=$folder/without-main-cluster.conf
+mkdir -p "$folder"
+trap 'rm -f "$file"; rmdir --ignore-fail-on-non-empty "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
-echo 'create_main_cluster = false' >> "$file"
+echo 'create_main_cluster = false' > "$file"
 apt-get install -y -q --no-install-recommends "$@"
 "#;
 
@@ -81,7 +82,6 @@ pub(crate) fn install_postgresql() -> Result<()> {
     announce(&POSTGRESQL)?;
     println!("no system cluster is made, and none is started");
     as_root("apt-get", &["update", "-q"])?;
-    as_root("apt-get", &[APT_INSTALL, &["postgresql-common"]].concat())?;
     as_root("sh", &[&["-e", "-c", WITHOUT_SYSTEM_CLUSTER, "install"], POSTGRESQL.packages].concat())
 }
 
