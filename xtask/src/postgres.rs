@@ -2,11 +2,17 @@
 
 use crate::tools::{ensure_openssl, install_postgresql};
 use anyhow::{Context as _, Result};
-use private_postgres::{Cluster, Durability, Programs};
+use private_postgres::{Cluster, Durability, Programs, Setup};
 use std::process::Command;
 
 /// The URL of a database whose user may make others. Where it is set, nothing is installed and nothing is started.
 const VARIABLE: &str = "PARLOUR_TEST_POSTGRES";
+
+/// A file system in memory. A database is copied from a template in 20 ms there, and on a disk that is busy in up to 250.
+const MEMORY: &str = "/dev/shm";
+
+/// How much of it must be free: a database of the tests takes 9 MB for as long as it is there.
+const ROOM: u64 = 6 << 30;
 
 /// A server for tests, which is there as long as this value. A private one waits for no disk.
 pub(crate) struct TestServer {
@@ -27,8 +33,13 @@ impl TestServer {
                  user may make others, such as postgres://USER:PASSWORD@HOST/postgres"
             )
         })?;
-        let cluster = Cluster::start(Durability::None)?;
-        println!("{}, a private server on 127.0.0.1:{}", cluster.programs(), cluster.port());
+        let mut setup = Setup::new(Durability::None);
+        if rustix::fs::statvfs(MEMORY).is_ok_and(|memory| memory.f_bavail * memory.f_frsize >= ROOM) {
+            setup = setup.data_in(MEMORY);
+        }
+        let cluster = setup.start()?;
+        let (port, data) = (cluster.port(), cluster.data_folder().display());
+        println!("{}, a private server on 127.0.0.1:{port}, its data in {data}", cluster.programs());
         Ok(Self { url: cluster.url("postgres"), private: Some(cluster) })
     }
 
