@@ -39,12 +39,22 @@ impl<'r> Viewer<'r> {
 
 /// The caller's account as a write transaction sees it.
 pub(crate) fn admit(tx: &Tx<'_>, caller: Caller) -> Result<Account> {
-    users::account(tx, caller.user_id)?.filter(|account| !account.status.is_deleted()).ok_or(Error::UnknownCaller)
+    admitted(users::account(tx, caller.user_id)?)
+}
+
+/// The same of an account that was looked up already.
+pub(crate) fn admitted(account: Option<Account>) -> Result<Account> {
+    account.filter(|account| !account.status.is_deleted()).ok_or(Error::UnknownCaller)
 }
 
 /// Like [`admit`], and not blocked by the community either.
 pub(crate) fn admit_active(tx: &Tx<'_>, caller: Caller) -> Result<Account> {
-    match admit(tx, caller)? {
+    active(users::account(tx, caller.user_id)?)
+}
+
+/// The same of an account that was looked up already.
+pub(crate) fn active(account: Option<Account>) -> Result<Account> {
+    match admitted(account)? {
         account if account.status == UserStatus::Approved => Ok(account),
         _ => Err(Error::Forbidden("Your account is blocked.")),
     }

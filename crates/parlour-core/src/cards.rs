@@ -115,15 +115,36 @@ impl Cards {
     /// The same for an answer that says its version and brings whom [`Cards::known`] did not list.
     pub(crate) fn of_answer<'r>(&'r self, read: &'r Read<'r>, people: People) -> parlour_store::Result<CardsAt<'r>> {
         let version = people.version;
-        let brought: Vec<_> = people.users.into_iter().map(|user| Arc::new(Card::new(user))).collect();
-        if brought.is_empty() || self.by_id.is_empty() {
+        if people.users.is_empty() {
             self.catch_up(read, version)?;
-        } else if version > self.version.load(Ordering::Acquire) {
-            // What was brought is enough for now, and asking who else changed would hold up the answer.
-            self.behind.store(true, Ordering::Release);
+        }
+        Ok(CardsAt { cards: self, read, version, brought: self.take(people) })
+    }
+
+    /// The cards of those whom an answer brings, which are kept if it is of the version that the others are of.
+    pub(crate) fn take(&self, people: People) -> Vec<Arc<Card>> {
+        let version = people.version;
+        let brought: Vec<_> = people.users.into_iter().map(|(user, _)| Arc::new(Card::new(user))).collect();
+        if version > self.version.load(Ordering::Acquire) {
+            let _filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.by_id.is_empty() {
+                self.version.fetch_max(version, Ordering::AcqRel);
+            } else {
+                // What was brought is enough for now, and asking who else changed would hold up the answer.
+                self.behind.store(true, Ordering::Release);
+            }
         }
         brought.iter().for_each(|card| self.keep(version, card));
-        Ok(CardsAt { cards: self, read, version, brought })
+        brought
+    }
+
+    /// The cards of these people, brought by an answer or kept, unless one is neither.
+    pub(crate) fn find(&self, brought: &[Arc<Card>], ids: &[UserId]) -> Option<Vec<Arc<Card>>> {
+        let find = |id: &UserId| {
+            let brought = brought.iter().find(|card| card.user.id == *id);
+            brought.map(Arc::clone).or_else(|| self.by_id.get(id))
+        };
+        ids.iter().map(find).collect()
     }
 
     /// Which of these people are kept, and in which version of the directory.

@@ -2,6 +2,7 @@
 //!
 //! Query functions speak in [`Param`]s and [`Row`]s, never in a driver's own types.
 
+use crate::batch::Column;
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
 use crate::postgres::{Failure, Integer, Session};
@@ -20,6 +21,8 @@ pub(crate) enum Param<'a> {
     Bytes(&'a [u8]),
     /// A list; SQLite has none.
     Ints(&'a [i64]),
+    /// A column of many rows; SQLite takes one row at a time.
+    Column(&'a Column<'a>),
 }
 
 impl rusqlite::ToSql for Param<'_> {
@@ -29,7 +32,7 @@ impl rusqlite::ToSql for Param<'_> {
             Param::Int(value) => ValueRef::Integer(*value),
             Param::Text(value) => ValueRef::Text(value.as_bytes()),
             Param::Bytes(value) => ValueRef::Blob(value),
-            Param::Ints(_) => return Err(rusqlite::Error::ToSqlConversionFailure("a list".into())),
+            Param::Ints(_) | Param::Column(_) => return Err(rusqlite::Error::ToSqlConversionFailure("a list".into())),
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! Every difference between the SQL of the two databases, each with its reason. All other SQL is one text for both.
 
+use crate::batch::{Column, Form};
 use crate::threads::{inbox_rows, membership_columns};
 use std::borrow::Cow;
 
@@ -39,6 +40,56 @@ pub(crate) fn postgres(sql: &str) -> Cow<'_, str> {
     }
     text.push_str(rest);
     Cow::Owned(text)
+}
+
+/// `sql` for PostgreSQL in a form of [`batch`](crate::batch), still with SQLite's placeholders.
+///
+/// - Over rows, the parameters are the columns of a table `r`, unnested from one array each. An answer begins with the number of its row.
+/// - Guarded, the statement fails with a division by zero unless every row of parameters touched a row: its transaction is committed in the
+///   same round trip, too late for counting here.
+pub(crate) fn in_form(sql: &str, form: Form, columns: &[Column<'_>]) -> String {
+    match form {
+        Form::Plain => sql.to_owned(),
+        Form::PlainGuarded => guarded(sql, "1"),
+        Form::OverRows => over_rows(sql, columns),
+        Form::OverRowsGuarded => guarded(&over_rows(sql, columns), "cardinality(?1)"),
+    }
+}
+
+fn guarded(sql: &str, rows: &str) -> String {
+    format!(
+        "with changed as ({sql} returning 1) select 1 / (case when count(*) = {rows} then 1 else 0 end) from changed"
+    )
+}
+
+fn over_rows(sql: &str, columns: &[Column<'_>]) -> String {
+    let arrays: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| format!("cast(?{} as {})", at + 1, column.array_type()))
+        .collect();
+    let names: Vec<String> = (1..=columns.len()).map(|number| format!("c{number}")).collect();
+    let (arrays, names, sql) = (arrays.join(", "), names.join(", "), sql.replace('?', "r.c"));
+    let rows = format!("unnest({arrays}) as r ({names})");
+    let word = sql.split_whitespace().next().unwrap_or_default();
+    match word {
+        "select" => format!(
+            "select r.i, q.* from unnest({arrays}) with ordinality as r ({names}, i) cross join lateral ({sql}) q"
+        ),
+        "insert" => match (sql.split_once(" values ("), sql.rfind(" on conflict")) {
+            (Some((head, values)), conflict) => {
+                let (values, conflict) = match conflict {
+                    Some(at) => (&values[..at - head.len() - " values (".len()], &sql[at..]),
+                    None => (values, ""),
+                };
+                let values = values.trim_end().trim_end_matches(')');
+                format!("{head} select {values} from {rows}{conflict}")
+            }
+            (None, _) => sql,
+        },
+        "update" => sql.replacen(" where ", &format!(" from {rows} where "), 1),
+        _ => sql.replacen(" where ", &format!(" using {rows} where "), 1),
+    }
 }
 
 /// How many messages are shown up to a sequence number of the thread `e`, as [`position_at`](crate::positions::position_at).
@@ -84,7 +135,8 @@ macro_rules! packed_users {
     ($who:literal) => {
         concat!(
             "cast(json_build_array(u.id, u.username, u.real_name, u.ext_id, u.status, u.role, u.community_badge, u.avatar, u.email,
-                 u.email_isvalid, u.date_joined, u.deleted_at, u.followers_counter, u.followings_counter, u.profile) as text)
+                 u.email_isvalid, u.date_joined, u.deleted_at, u.followers_counter, u.followings_counter, u.profile,
+                 u.version) as text)
              from users u where u.id in (", $who, ") and (v.version <> ?1 or u.id <> all (?2))"
         )
     };
@@ -185,5 +237,19 @@ pub(crate) const INBOX_PAGE: &str = concat!(
      select 2, null, null, null, null, null, null, null, null, packed.json
      from v cross join lateral (select ",
     packed_users!("select i.creator_id from i union select i.other_id from i union select ?3"),
+    ") packed (json)"
+);
+
+/// Locks the mailboxes of everybody in `?1`, in an order that is the same for everyone who does so. SQLite has one writer at a time.
+pub(crate) const LOCK_MAILBOXES: &str =
+    "select user_id from mailboxes where user_id = any (?1) order by user_id for update";
+
+/// The directory's version, then those of `?3` who are not known.
+pub(crate) const PEOPLE: &str = concat!(
+    "with v as materialized (select value as version from counters where name = 'directory_version')
+     select v.version, cast(null as text) from v
+     union all
+     select null, packed.json from v cross join lateral (select ",
+    packed_users!("select unnest(cast(?3 as bigint[]))"),
     ") packed (json)"
 );

@@ -129,6 +129,23 @@ impl StoreError {
         )
     }
 
+    /// The same for another one who waited for what failed.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Busy => Self::Busy,
+            Self::Conflict => Self::Conflict,
+            Self::Unreachable { reason } => Self::Unreachable { reason },
+            Self::TimedOut => Self::TimedOut,
+            Self::NoNode => Self::NoNode,
+            Self::DiskFull => Self::DiskFull,
+            Self::IdsExhausted => Self::IdsExhausted,
+            Self::WritePanicked => Self::WritePanicked,
+            Self::WriterStopped => Self::WriterStopped,
+            Self::Inconsistent { table, what } => Self::Inconsistent { table, what },
+            other => Self::Driver(DriverError::Postgres { code: other.to_string() }),
+        }
+    }
+
     /// Whether the file holds what no release writes: it was damaged, or is no database at all.
     #[must_use]
     pub fn is_damage(&self) -> bool {

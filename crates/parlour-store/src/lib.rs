@@ -10,6 +10,7 @@
 //!
 //! What may never be added: HTTP, rules about who may do what, a clock.
 
+mod batch;
 mod db;
 mod dialect;
 pub mod doctor;
@@ -27,6 +28,7 @@ mod positions;
 mod postgres;
 mod progress;
 pub mod relations;
+pub mod sends;
 mod sqlite;
 pub mod threads;
 pub mod users;
@@ -39,6 +41,7 @@ pub use progress::{Progress, Watch};
 pub use sqlite::{Change, Listener, Moment, backup, restore};
 
 use postgres::Postgres;
+use sends::{Ask, Decision, Facts, Sent, Undecided, send_group};
 use sqlite::Sqlite;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -221,6 +224,29 @@ impl Store {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.writer.run(change).await,
             Engine::Postgres(postgres) => postgres.write(change).await,
+        }
+    }
+
+    /// Sends what `ask` asks for, if `decide` says so on what is known by then; answers once it is on disk. Sends that wait together are
+    /// committed together. `decide` may run again when another transaction came between.
+    ///
+    /// # Errors
+    /// What `decide` answers, or a failure of the store.
+    pub async fn send<E, F>(&self, ask: Ask, decide: F) -> Result<Sent, E>
+    where
+        F: FnMut(&Facts<'_>) -> Result<Decision, E> + Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Postgres(postgres) => postgres.sender.send(ask, decide).await,
+            Engine::Sqlite(sqlite) => {
+                let mut order = Undecided::new(ask, decide);
+                let send = move |tx: &Tx<'_>| {
+                    send_group(tx, &mut [&mut order])?;
+                    order.take_result()
+                };
+                sqlite.writer.run(send).await
+            }
         }
     }
 

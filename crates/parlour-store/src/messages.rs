@@ -5,9 +5,7 @@ use crate::dialect;
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::positions::{Hole, first_seq_from, open_hole, position_at, seq_at};
-use crate::threads::{
-    Membership, Newest, Standing, members, members_of_pair, membership, membership_with, open_direct, settle,
-};
+use crate::threads::{Membership, Newest, Standing, members, membership, membership_with, settle};
 use crate::users::{Known, People};
 use parlour_types::model::{Message, MessageRef, MessageStatus, Thread};
 use parlour_types::{MessageId, ThreadId, Timestamp, UserId, Window};
@@ -240,65 +238,6 @@ fn deleted(read: &Read<'_>, id: MessageId) -> Result<Option<Message>> {
             })
         },
     )
-}
-
-/// Sends `text` from `sender` to `receiver`, opening their thread when it is their first message. Permission is the caller's
-/// business.
-///
-/// # Errors
-/// A failure of the store.
-pub fn send_direct(tx: &Tx<'_>, sender: UserId, receiver: UserId, text: &str, now: Timestamp) -> Result<Message> {
-    let mut pair = members_of_pair(tx, sender, receiver)?;
-    if pair.is_empty() {
-        let id = ThreadId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?;
-        open_direct(tx, sender, receiver, id, now)?;
-        pair = members(tx, id)?;
-    }
-    append(tx, &pair, sender, text, now)
-}
-
-/// Puts a message at the end of the thread of `members` and tells every one of them.
-fn append(tx: &Tx<'_>, members: &[Membership], sender: UserId, text: &str, now: Timestamp) -> Result<Message> {
-    let Some(thread_id) = members.first().map(|member| member.thread.id) else {
-        return Err(StoreError::Inconsistent { table: "members", what: "thread without members" });
-    };
-    let id = MessageId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?;
-    let seq = tx
-        .row(
-            "update threads set last_seq = last_seq + 1, last_message_at = ?2 where id = ?1 returning last_seq",
-            params![thread_id, now],
-            |row| row.int(0),
-        )?
-        .ok_or(StoreError::Inconsistent { table: "threads", what: "absence of a thread with members" })?;
-    tx.execute_one(
-        "storing a message",
-        "insert into messages (thread_id, seq, id, sender_id, created_at, status, text) values (?1, ?2, ?3, ?4, ?5, 0, ?6)",
-        params![thread_id, seq, id, sender, now, text],
-    )?;
-    let newest = Newest { message_id: id, created_at: now, status: MessageStatus::Created, text };
-    let event = Event { kind: EventKind::MessageCreated, thread_id, seq, created_at: now };
-    for member in members {
-        // Whoever writes has seen what stands before.
-        let to = if member.user_id == sender {
-            Standing { read_seq: seq, cleared_seq: member.cleared_seq, unread_count: 0 }
-        } else {
-            Standing {
-                read_seq: member.read_seq,
-                cleared_seq: member.cleared_seq,
-                unread_count: member.unread_count + 1,
-            }
-        };
-        settle(tx, member, to, Some(&newest), event)?;
-    }
-    Ok(Message {
-        id,
-        thread_id,
-        seq,
-        sender_id: sender,
-        created_at: now,
-        status: MessageStatus::Created,
-        text: text.to_owned(),
-    })
 }
 
 /// Removes a message from its thread for everybody. The cost grows with the holes after it, all of them younger than the message.

@@ -123,20 +123,6 @@ pub fn membership_with(read: &Read<'_>, user: UserId, other: UserId) -> Result<O
     )
 }
 
-/// Both members of the one-to-one thread of two users; nobody when they have none.
-pub(crate) fn members_of_pair(read: &Read<'_>, one: UserId, other: UserId) -> Result<Vec<Membership>> {
-    read.rows(
-        concat!(
-            "select ",
-            membership_columns!(),
-            " from direct_threads d join threads t on t.id = d.thread_id
-             join members m on m.thread_id = t.id where d.low_user_id = ?1 and d.high_user_id = ?2 order by m.user_id"
-        ),
-        params![one.min(other), one.max(other)],
-        decode,
-    )
-}
-
 /// Every member of the thread that `member` takes part in.
 pub(crate) fn members(read: &Read<'_>, thread: ThreadId) -> Result<Vec<Membership>> {
     read.rows(
@@ -150,6 +136,20 @@ pub(crate) fn members(read: &Read<'_>, thread: ThreadId) -> Result<Vec<Membershi
         decode,
     )
 }
+
+/// Both members of the one-to-one thread of `?1` and `?2`, the lower id first, with further columns.
+macro_rules! members_of_pair_sql {
+    ($further:literal) => {
+        concat!(
+            "select ",
+            $crate::threads::membership_columns!(),
+            $further,
+            " from direct_threads d join threads t on t.id = d.thread_id
+             join members m on m.thread_id = t.id where d.low_user_id = ?1 and d.high_user_id = ?2"
+        )
+    };
+}
+pub(crate) use members_of_pair_sql;
 
 /// Opens the one-to-one thread that `creator` begins with `other`, who must have none yet. It is in nobody's inbox until the
 /// first message.

@@ -54,8 +54,8 @@ fn decode(row: &Row<'_>) -> Result<User> {
     })
 }
 
-/// A user out of what [`dialect`](crate::dialect) packs into an answer of other things.
-pub(crate) fn decode_packed(json: &str) -> Result<User> {
+/// A user and the version that last changed them, out of what [`dialect`](crate::dialect) packs into an answer of other things.
+pub(crate) fn decode_packed(json: &str) -> Result<(User, i64)> {
     const PACKED: StoreError = StoreError::Inconsistent { table: "users", what: "row" };
     type Packed = (
         i64,
@@ -73,9 +73,10 @@ pub(crate) fn decode_packed(json: &str) -> Result<User> {
         i64,
         i64,
         String,
+        i64,
     );
     let packed: Packed = serde_json::from_str(json).map_err(|_| PACKED)?;
-    Ok(User {
+    let user = User {
         id: UserId::new(packed.0).ok_or(PACKED)?,
         username: packed.1,
         real_name: packed.2,
@@ -91,7 +92,8 @@ pub(crate) fn decode_packed(json: &str) -> Result<User> {
         followers_counter: packed.12,
         followings_counter: packed.13,
         profile: serde_json::from_str(&packed.14).map_err(|_| PACKED)?,
-    })
+    };
+    Ok((user, packed.15))
 }
 
 /// The people whom an asker knows already, so that an answer need not bring them.
@@ -103,13 +105,21 @@ pub struct Known {
     pub ids: Vec<i64>,
 }
 
+impl Known {
+    /// Nobody is known: the answer brings everybody.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        Self { version: -1, ids: Vec::new() }
+    }
+}
+
 /// The people in an answer.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct People {
     /// The directory's version in the answer's snapshot.
     pub version: i64,
-    /// Those who were not known in that version. An embedded database brings nobody: asking for them later costs it nothing.
-    pub users: Vec<User>,
+    /// Those who were not known in that version, each with the version that last changed them. An embedded database brings nobody: asking for them later costs it nothing.
+    pub users: Vec<(User, i64)>,
 }
 
 impl People {
@@ -328,12 +338,14 @@ impl From<&User> for Account {
     }
 }
 
-fn decode_account(row: &Row<'_>) -> Result<Account> {
+/// An account out of the four columns from `first` on.
+pub(crate) fn decode_account(row: &Row<'_>, first: usize) -> Result<Account> {
     Ok(Account {
-        id: row.user_id(0)?,
-        status: UserStatus::parse(&row.text(1)?).ok_or(StoreError::Inconsistent { table: "users", what: "status" })?,
-        role: row.text_opt(2)?.as_deref().and_then(Role::parse),
-        community_badge: row.flag(3)?,
+        id: row.user_id(first)?,
+        status: UserStatus::parse(row.str(first + 1)?)
+            .ok_or(StoreError::Inconsistent { table: "users", what: "status" })?,
+        role: row.str_opt(first + 2)?.and_then(Role::parse),
+        community_badge: row.flag(first + 3)?,
     })
 }
 
@@ -342,7 +354,9 @@ fn decode_account(row: &Row<'_>) -> Result<Account> {
 /// # Errors
 /// A failure of the store.
 pub fn account(read: &Read<'_>, id: UserId) -> Result<Option<Account>> {
-    read.row("select id, status, role, community_badge from users where id = ?1", params![id], decode_account)
+    read.row("select id, status, role, community_badge from users where id = ?1", params![id], |row| {
+        decode_account(row, 0)
+    })
 }
 
 /// Someone to whom a member might write.
@@ -373,7 +387,7 @@ pub fn candidate(read: &Read<'_>, sender: UserId, id: UserId) -> Result<Option<C
 
 fn decode_candidate(row: &Row<'_>) -> Result<Candidate> {
     Ok(Candidate {
-        account: decode_account(row)?,
+        account: decode_account(row, 0)?,
         relation: crate::relations::Relation { followed_back: row.flag(4)?, hidden: row.flag(5)? },
     })
 }

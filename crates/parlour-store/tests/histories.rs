@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use parlour_store::messages::{self, IdRange, ThreadName};
+use parlour_store::sends::{Ask, Decision, Facts};
 use parlour_store::threads::{InboxWindow, Membership};
 use parlour_store::users::Known;
 use parlour_store::{Store, StoreError, doctor, threads, users};
@@ -199,7 +200,10 @@ impl History {
     async fn send(&mut self, by: Side, now: Timestamp) {
         let [sender, receiver] = self.pair(by);
         let text = format!("message {}", self.model.all.len());
-        let sent = self.store.write(move |tx| messages::send_direct(tx, sender, receiver, &text, now)).await.unwrap();
+        let ask = Ask { sender, recipients: vec![receiver], key: None, known: Known::nobody() };
+        let decide =
+            move |_: &Facts<'_>| Ok::<_, StoreError>(Decision::Send { text: text.clone(), now, remember: None });
+        let sent = self.store.send(ask, decide).await.unwrap().messages.remove(0);
         assert!(self.model.all.last().is_none_or(|last| last.id < sent.id), "ids grow along a thread");
         self.model.all.push(Line { id: sent.id, by, status: MessageStatus::Created });
         self.model.seen[by as usize] = self.model.all.len();

@@ -4,9 +4,10 @@
 
 use parlour_store::events::{self, EventKind};
 use parlour_store::messages::{self, IdRange, ThreadName};
+use parlour_store::sends::{Ask, Decision, Facts};
 use parlour_store::users::Known;
 use parlour_store::{Read, Store, StoreError, doctor, threads, users};
-use parlour_types::model::User;
+use parlour_types::model::{Message, User};
 use parlour_types::{Timestamp, UserId, Window};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -31,6 +32,14 @@ async fn add(store: &Store, user: i64) -> Result<(), StoreError> {
     store.write(move |tx| users::insert(tx, &User::new(id(user), format!("user{user}"), NOW))).await
 }
 
+async fn send(store: &Store, sender: UserId, receiver: UserId, text: &str) -> Message {
+    let ask = Ask { sender, recipients: vec![receiver], key: None, known: Known::nobody() };
+    let text = text.to_owned();
+    let decide =
+        move |_: &Facts<'_>| Ok::<_, StoreError>(Decision::Send { text: text.clone(), now: NOW, remember: None });
+    store.send(ask, decide).await.unwrap().messages.remove(0)
+}
+
 async fn exists(store: &Store, user: i64) -> bool {
     store.read(move |read| users::account(read, id(user))).await.unwrap().is_some()
 }
@@ -46,7 +55,7 @@ async fn sends_at_once_get_gap_free_numbers_and_one_order() {
             let mut own = Vec::new();
             for index in 0..25 {
                 let text = format!("{sender}-{index}");
-                let sent = store.write(move |tx| messages::send_direct(tx, from, to, &text, NOW)).await.unwrap();
+                let sent = send(&store, from, to, &text).await;
                 own.push((sent.seq, sent.id));
             }
             own
@@ -81,8 +90,8 @@ async fn sends_at_once_get_gap_free_numbers_and_one_order() {
 #[tokio::test]
 async fn every_member_has_a_gap_free_log_of_what_happened() {
     let (_folder, store) = store_with_users(2).await;
-    let first = store.write(|tx| messages::send_direct(tx, id(1), id(2), "one", NOW)).await.unwrap();
-    store.write(|tx| messages::send_direct(tx, id(2), id(1), "two", NOW)).await.unwrap();
+    let first = send(&store, id(1), id(2), "one").await;
+    send(&store, id(2), id(1), "two").await;
     let thread = first.thread_id;
     store.write(move |tx| threads::mark_seen(tx, thread, id(1), 2, NOW)).await.unwrap();
     store.write(move |tx| messages::hide(tx, &first, NOW)).await.unwrap();
@@ -137,14 +146,14 @@ async fn a_change_that_panics_is_rolled_back_and_the_writer_goes_on() {
 #[tokio::test]
 async fn what_was_answered_is_there_after_the_store_was_closed_and_opened_again() {
     let (folder, store) = store_with_users(2).await;
-    let sent = store.write(|tx| messages::send_direct(tx, id(1), id(2), "kept", NOW)).await.unwrap();
+    let sent = send(&store, id(1), id(2), "kept").await;
     drop(store);
     let store = Store::open(folder.path().join("parlour.db")).unwrap();
     let message_id = sent.id;
     let found = store.read(move |read| messages::find(read, message_id, id(2))).await.unwrap().unwrap();
     assert_eq!(found.message, sent);
     // The clock stands still: without looking back into the database, the generator would issue the same number again.
-    let next = store.write(|tx| messages::send_direct(tx, id(1), id(2), "next", NOW)).await.unwrap();
+    let next = send(&store, id(1), id(2), "next").await;
     assert!(next.id > sent.id && next.seq == sent.seq + 1);
 }
 
@@ -155,7 +164,7 @@ async fn two_processes_on_one_file_never_issue_the_same_id() {
     let mut last = None;
     for turn in 0..20 {
         let store = if turn % 2 == 0 { &one } else { &other };
-        let sent = store.write(|tx| messages::send_direct(tx, id(1), id(2), "hi", NOW)).await.unwrap();
+        let sent = send(store, id(1), id(2), "hi").await;
         assert!(last < Some(sent.id), "turn {turn}");
         last = Some(sent.id);
     }
@@ -222,7 +231,7 @@ async fn another_process_gets_its_turn_beside_a_busy_writer() {
             async move {
                 // Until the other process has made its change, and at least once.
                 loop {
-                    store.write(|tx| messages::send_direct(tx, id(1), id(2), "busy", NOW)).await.unwrap();
+                    send(&store, id(1), id(2), "busy").await;
                     if exists(&other, 3).await {
                         break;
                     }

@@ -6,4 +6,4 @@ mod send;
 
 pub use delete::delete_message;
 pub use get::{OneMessage, get_message};
-pub use send::{IdempotencyKey, SendRequest, Sent, SentMessages, send_message};
+pub use send::{IdempotencyKey, SendRequest, SentMessage, SentMessages, send_message};

@@ -1,14 +1,16 @@
-use crate::access::{admit, admit_active, can_send};
+use crate::access::{active, admitted, can_send};
 use crate::limits::{Action, Allowance};
 use crate::rules::MAX_KEY_CHARS;
 use crate::{Caller, Core, Error, FieldProblem, Result};
-use parlour_store::idempotency::{self, Fingerprint, FirstMessage, FirstUse};
-use parlour_store::messages::Found;
-use parlour_store::{StoreError, Tx, messages, users};
-use parlour_types::model::Message;
+use parlour_store::StoreError;
+use parlour_store::idempotency::{self, Fingerprint, FirstMessage};
+use parlour_store::messages::{self, Found};
+use parlour_store::sends::{Ask, Decision, Facts, Remember, Sent};
+use parlour_store::users::Known;
+use parlour_types::model::{Message, User};
 use parlour_types::text::check_message_text;
 use parlour_types::view::UserJson;
-use parlour_types::{ErrorCode, MessageId, Timestamp, UserId};
+use parlour_types::{ErrorCode, UserId};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -47,7 +49,7 @@ pub struct SendRequest {
 }
 
 /// One message sent, and to whom.
-pub struct Sent {
+pub struct SentMessage {
     /// The message.
     pub message: Message,
     /// To whom.
@@ -59,7 +61,7 @@ pub struct SentMessages {
     /// Who sent.
     pub sender: UserJson,
     /// The messages.
-    pub messages: Vec<Sent>,
+    pub messages: Vec<SentMessage>,
     /// Whether the key was known, so that nothing was sent now.
     pub replayed: bool,
     /// Where this leaves the caller with the limit, if there is one.
@@ -80,47 +82,38 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
     }
     let (now, address, limits) = (core.clock.now(), order.address, Arc::clone(&core.limits));
     let allowance = limits.count(Action::Send, caller, address, order.recipients.len())?;
-    let mut counted = 0;
-    let made = core
+    let ask = order.ask(core, &problems);
+    let (people, mut counted) = (ask.recipients.clone(), 0);
+    let sent = core
         .store
-        .write(move |tx| {
-            if let Some(first) = order.first_use(tx)? {
-                return Ok::<_, Error>(Made::Keyed { first, replayed: true });
+        .send(ask, move |facts| {
+            if order.key.is_some() {
+                admitted(facts.sender)?;
+                match facts.first_use {
+                    Some(first) if first.fingerprint != order.fingerprint() => return Err(Error::KeyReused),
+                    Some(_) => return Ok(Decision::Repeat),
+                    None => {}
+                }
             }
             if !problems.is_empty() {
                 return Err(Error::Invalid(problems.clone()));
             }
-            order.authorize(tx)?;
-            let send =
-                |to: &UserId| messages::send_direct(tx, order.sender, *to, &order.text, now).map(|sent| (sent, *to));
-            let sent: Vec<(Message, UserId)> = order.recipients.iter().map(send).collect::<Result<_, _>>()?;
-            let begun = sent.iter().filter(|(message, _)| message.seq == 1).count();
+            order.authorize(facts)?;
             // Another try is no other conversation.
-            if counted < begun {
-                limits.count(Action::NewConversation, caller, address, begun - counted)?;
-                counted = begun;
+            if counted < facts.begun {
+                limits.count(Action::NewConversation, caller, address, facts.begun - counted)?;
+                counted = facts.begun;
             }
-            match &order.key {
-                None => Ok(Made::Plain(sent)),
-                Some(key) => {
-                    let ids = sent.iter().map(|(message, _)| message.id).collect();
-                    Ok(Made::Keyed { first: order.remember(tx, key, ids, now)?, replayed: false })
-                }
-            }
+            let fingerprint = order.key.as_ref().map(|_| order.fingerprint());
+            let remember = fingerprint.map(|fingerprint| Remember { fingerprint, render: rendered });
+            Ok(Decision::Send { text: order.text.clone(), now, remember })
         })
         .await?;
-    Ok(SentMessages { allowance, ..render(core, caller, made).await? })
+    Ok(SentMessages { allowance, ..render(core, caller, people, sent).await? })
 }
 
-/// What the write made, or an earlier one under the same key.
-#[derive(Clone)]
-enum Made {
-    /// Each message with its receiver.
-    Plain(Vec<(Message, UserId)>),
-    Keyed {
-        first: FirstUse,
-        replayed: bool,
-    },
+fn rendered(user: &User) -> String {
+    UserJson::render(&user.into()).as_str().to_owned()
 }
 
 /// A send as it was asked for; what is wrong with it stands beside it.
@@ -152,50 +145,35 @@ impl Order {
         (Self { sender: caller.user_id, recipients, text, key: request.key, address: request.address }, problems)
     }
 
-    /// The key's first use, if there was one.
-    fn first_use(&self, tx: &Tx<'_>) -> Result<Option<FirstUse>> {
-        let Some(key) = &self.key else { return Ok(None) };
-        admit(tx, Caller { user_id: self.sender })?;
-        match idempotency::find(tx, self.sender, &key.0)? {
-            Some(first) if first.fingerprint != self.fingerprint() => Err(Error::KeyReused),
-            first => Ok(first),
-        }
+    fn ask(&self, core: &Core, problems: &[FieldProblem]) -> Ask {
+        // A send that cannot be may still carry a known key.
+        let recipients = if problems.is_empty() { self.recipients.clone() } else { Vec::new() };
+        // What a key keeps of people is what the same transaction saw of them.
+        let known = match &self.key {
+            None => core.known(|| std::iter::once(self.sender).chain(recipients.iter().copied()).collect()),
+            Some(_) => Known::nobody(),
+        };
+        let key = self.key.as_ref().map(|key| key.0.clone());
+        Ask { sender: self.sender, recipients, key, known }
     }
 
-    /// Takes the key, and keeps the people as this answer shows them.
-    fn remember(&self, tx: &Tx<'_>, key: &IdempotencyKey, ids: Vec<MessageId>, now: Timestamp) -> Result<FirstUse> {
-        let keep =
-            |user| idempotency::keep_rendering(tx, user, |user| UserJson::render(&user.into()).as_str().to_owned());
-        let message = |(id, receiver_id): (MessageId, &UserId)| {
-            Ok(FirstMessage { id, receiver_id: *receiver_id, receiver_version: keep(*receiver_id)? })
-        };
-        let first = FirstUse {
-            fingerprint: self.fingerprint(),
-            sender_version: keep(self.sender)?,
-            messages: ids.into_iter().zip(&self.recipients).map(message).collect::<Result<_>>()?,
-        };
-        idempotency::remember(tx, self.sender, &key.0, &first, now)?;
-        Ok(first)
-    }
-
-    fn authorize(&self, tx: &Tx<'_>) -> Result<()> {
-        let sender = admit_active(tx, Caller { user_id: self.sender })?;
+    fn authorize(&self, facts: &Facts<'_>) -> Result<()> {
+        let sender = active(facts.sender)?;
         let mut receivers = Vec::with_capacity(self.recipients.len());
-        for id in &self.recipients {
-            match users::candidate(tx, sender.id, *id)? {
-                Some(candidate) if !candidate.account.status.is_deleted() => receivers.push(candidate),
+        for (id, found) in self.recipients.iter().zip(&facts.recipients) {
+            match found {
+                Some((account, relation)) if !account.status.is_deleted() => receivers.push((account, *relation)),
                 _ => {
                     let message = format!("There is no user {id}.");
                     return Err(Error::field("recipients", ErrorCode::DoesNotExist, message));
                 }
             }
         }
-        for receiver in receivers {
-            if !can_send(&sender, &receiver.account, receiver.relation) {
-                return Err(Error::Forbidden("You cannot send messages to this user."));
-            }
+        if receivers.into_iter().all(|(account, relation)| can_send(&sender, account, relation)) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden("You cannot send messages to this user."))
         }
-        Ok(())
     }
 
     /// SHA-256 of what is asked for: the recipients in order, each as eight bytes behind their count, then the text.
@@ -219,53 +197,47 @@ fn check_text(text: &str, limit: usize) -> Option<FieldProblem> {
     })
 }
 
-/// Reads back what was sent. Under a key the people are those of the first answer, and the messages as they are now: text taken back
-/// since does not return.
-async fn render(core: &Core, caller: Caller, made: Made) -> Result<SentMessages> {
-    let made = match made {
-        Made::Plain(sent) => {
-            let people: Vec<UserId> =
-                std::iter::once(caller.user_id).chain(sent.iter().map(|(_, receiver)| *receiver)).collect();
-            if let Some(cards) = core.cards_now(&people) {
-                let receivers = cards[1..].iter().map(|card| card.json.clone());
-                let messages = sent.into_iter().zip(receivers);
-                let messages = messages.map(|((message, _), receiver)| Sent { message, receiver }).collect();
-                return Ok(SentMessages { sender: cards[0].json.clone(), messages, replayed: false, allowance: None });
-            }
-            Made::Plain(sent)
-        }
-        keyed => keyed,
+/// Shows what was sent. Under a key the people are those of the first answer, and the messages as they are now: text taken back since does
+/// not return.
+async fn render(core: &Core, caller: Caller, recipients: Vec<UserId>, sent: Sent) -> Result<SentMessages> {
+    let Sent { messages, first_use, people } = sent;
+    let ids: Vec<UserId> = std::iter::once(caller.user_id).chain(recipients).collect();
+    let cards = match people {
+        Some(people) if !messages.is_empty() => core.cards.find(&core.cards.take(people), &ids),
+        None if first_use.is_none() => core.cards_now(&ids),
+        _ => None,
     };
-    core.ask(caller, move |read, viewer| {
-        let find = |id| -> Result<Found> { messages::find(read, id, viewer.id())?.ok_or(Error::NotFound) };
-        let kept = |user, version| -> Result<UserJson> {
-            let broken = StoreError::Inconsistent { table: "user_renderings", what: "JSON" };
-            match idempotency::rendering(read, user, version)? {
-                Some(json) => Ok(UserJson::kept(json).ok_or(broken)?),
-                None => Ok(viewer.cards.known(user)?.json.clone()),
-            }
-        };
-        match made.clone() {
-            Made::Plain(made) => {
-                let sent = |(message, receiver): (Message, UserId)| {
-                    Ok(Sent { message, receiver: viewer.cards.known(receiver)?.json.clone() })
-                };
-                let messages = made.into_iter().map(sent).collect::<Result<_>>()?;
-                Ok(SentMessages { sender: viewer.card.json.clone(), messages, replayed: false, allowance: None })
-            }
-            Made::Keyed { first, replayed } => {
-                let sent = |one: FirstMessage| {
-                    let receiver = kept(one.receiver_id, one.receiver_version)?;
-                    Ok(Sent { message: find(one.id)?.message, receiver })
-                };
-                let messages = first.messages.into_iter().map(sent).collect::<Result<_>>()?;
-                Ok(SentMessages {
-                    sender: kept(viewer.id(), first.sender_version)?,
-                    messages,
-                    replayed,
-                    allowance: None,
-                })
-            }
+    core.catch_up();
+    if let Some(cards) = cards {
+        let receivers = cards[1..].iter().map(|card| card.json.clone());
+        let messages = messages.into_iter().zip(receivers);
+        let messages = messages.map(|(message, receiver)| SentMessage { message, receiver }).collect();
+        return Ok(SentMessages { sender: cards[0].json.clone(), messages, replayed: false, allowance: None });
+    }
+    let replayed = messages.is_empty();
+    core.ask(caller, move |read, viewer| match &first_use {
+        None => {
+            let shown = |(message, receiver): (&Message, &UserId)| {
+                Ok(SentMessage { message: message.clone(), receiver: viewer.cards.known(*receiver)?.json.clone() })
+            };
+            let messages = messages.iter().zip(&ids[1..]).map(shown).collect::<Result<_>>()?;
+            Ok(SentMessages { sender: viewer.card.json.clone(), messages, replayed, allowance: None })
+        }
+        Some(first) => {
+            let kept = |user, version| -> Result<UserJson> {
+                let broken = StoreError::Inconsistent { table: "user_renderings", what: "JSON" };
+                match idempotency::rendering(read, user, version)? {
+                    Some(json) => Ok(UserJson::kept(json).ok_or(broken)?),
+                    None => Ok(viewer.cards.known(user)?.json.clone()),
+                }
+            };
+            let shown = |one: &FirstMessage| {
+                let found: Found = messages::find(read, one.id, viewer.id())?.ok_or(Error::NotFound)?;
+                let receiver = kept(one.receiver_id, one.receiver_version)?;
+                Ok(SentMessage { message: found.message, receiver })
+            };
+            let messages = first.messages.iter().map(shown).collect::<Result<_>>()?;
+            Ok(SentMessages { sender: kept(viewer.id(), first.sender_version)?, messages, replayed, allowance: None })
         }
     })
     .await

@@ -8,6 +8,7 @@
 
 mod lanes;
 mod lease;
+mod sender;
 mod session;
 mod settings;
 
@@ -21,6 +22,8 @@ use crate::migrate;
 use crate::observation::{Observation, Observed};
 use lanes::{Connector, Lanes, Seat};
 use lease::LeaseKeeper;
+use sender::Sender;
+use session::COMMIT;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -41,6 +44,7 @@ pub(crate) struct Postgres {
     connector: Arc<Connector>,
     reads: Lanes,
     changes: Lanes,
+    pub(crate) sender: Sender,
     /// Places for questions whose cost grows, so that they never take every connection.
     long_reads: Semaphore,
     ids: Arc<Mutex<IdGenerator>>,
@@ -55,20 +59,24 @@ impl Postgres {
         for step in migrate(settings.clone())? {
             tracing::info!(step, "migrated the database");
         }
-        // One for the lease of the node number.
-        let (changes, reads) = shares(settings.connections - 1);
+        // One sends, and one keeps the lease of the node number.
+        let (changes, reads) = shares(settings.connections - 2);
         let round_trips = Arc::<AtomicU64>::default();
         let connector = Arc::new(Connector { settings, round_trips: Arc::clone(&round_trips) });
-        let ids = Arc::new(Mutex::new(IdGenerator::shared()));
+        let (ids, observed) = (Arc::new(Mutex::new(IdGenerator::shared())), Arc::<Observed>::default());
+        let lease = Arc::new(LeaseKeeper::start(Arc::clone(&connector), Arc::clone(&ids))?);
+        let sender =
+            Sender::start(Arc::clone(&connector), Arc::clone(&ids), Arc::clone(&lease), Arc::clone(&observed))?;
         Ok(Self {
             reads: Lanes::start("parlour-read", reads, &connector)?,
             changes: Lanes::start("parlour-change", changes, &connector)?,
+            sender,
             long_reads: Semaphore::new(reads.div_ceil(2)),
-            lease: Arc::new(LeaseKeeper::start(Arc::clone(&connector), Arc::clone(&ids))?),
-            ids,
-            round_trips,
             connector,
-            observed: Arc::default(),
+            ids,
+            lease,
+            round_trips,
+            observed,
         })
     }
 
@@ -143,7 +151,7 @@ impl Postgres {
     }
 
     pub(crate) fn waiting_changes(&self) -> usize {
-        self.changes.waiting()
+        self.changes.waiting() + self.sender.waiting()
     }
 
     pub(crate) fn round_trips(&self) -> u64 {
@@ -216,6 +224,7 @@ fn read_once<T, E: From<StoreError>>(
 }
 
 /// How a transaction failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Failed {
     /// Another one came between.
     Met,
@@ -239,12 +248,7 @@ fn transact<T, E: From<StoreError>>(
     let done = match change(&Tx::new(Source::Postgres(session), ids, &touched)) {
         Ok(done) => done,
         Err(error) => {
-            let failed = match session.take_failure() {
-                Some(Failure::Conflict) => Failed::Met,
-                Some(Failure::NoNode) => Failed::NoNode,
-                Some(Failure::Disconnected) => Failed::LostBeforeCommit,
-                None => Failed::ForGood,
-            };
+            let failed = session.failed();
             if matches!(failed, Failed::LostBeforeCommit) || session.end("rollback").is_err() {
                 seat.give_up();
             }
@@ -252,14 +256,14 @@ fn transact<T, E: From<StoreError>>(
         }
     };
     let begun = Instant::now();
-    let committed = session.end("commit");
+    let committed = session.end(COMMIT);
     observed.tell(match committed {
         Ok(()) => Observation::Committed { changes: 1, took: begun.elapsed() },
         Err(_) => Observation::CommitFailed,
     });
     let Err(error) = committed else { return Ok(done) };
     // Whether it was committed is not known when the connection broke.
-    let failed = if session.take_failure() == Some(Failure::Conflict) { Failed::Met } else { Failed::ForGood };
+    let failed = session.failed();
     seat.give_up();
     Err((error.into(), failed))
 }

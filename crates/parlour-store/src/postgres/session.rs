@@ -1,11 +1,13 @@
 //! One connection to PostgreSQL, used by one thread at a time. Every question waits for its answer; each wait is counted as a round trip.
 
+use super::Failed;
 use super::settings::Settings;
+use crate::batch::{Batch, Column, Form, Guard};
 use crate::db::Param;
 use crate::dialect;
 use crate::error::{Result, StoreError};
 use bytes::BytesMut;
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,6 +17,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Row, Statement};
+
+pub(super) const COMMIT: &str = "commit";
 
 /// How long after the server's own time-out an answer is still waited for.
 const GRACE: Duration = Duration::from_secs(5);
@@ -28,12 +32,16 @@ pub(crate) struct Session {
     /// Last but one to go, as it runs the connection.
     runtime: Runtime,
     statements: RefCell<HashMap<Box<str>, Statement>>,
+    /// The same for batches, by where their text lies.
+    batches: RefCell<HashMap<(usize, Form), Statement>>,
     /// Long answers under way.
     scans: Cell<u32>,
     /// How the transaction begins that the next question is in.
     beginning: Cell<Option<&'static str>>,
     failure: Cell<Option<Failure>>,
     broken: Cell<bool>,
+    /// Whether the last question was a commit.
+    committing: Cell<bool>,
     round_trips: Arc<AtomicU64>,
     patience: Duration,
 }
@@ -67,10 +75,12 @@ impl Session {
             client,
             runtime,
             statements: RefCell::default(),
+            batches: RefCell::default(),
             scans: Cell::new(0),
             beginning: Cell::new(None),
             failure: Cell::new(None),
             broken: Cell::new(false),
+            committing: Cell::new(false),
             round_trips: Arc::clone(round_trips),
             patience: settings.statement_timeout + GRACE,
         };
@@ -78,9 +88,14 @@ impl Session {
         Ok(session)
     }
 
-    /// What kept the last question from being answered, if that is worth another try.
-    pub(crate) fn take_failure(&self) -> Option<Failure> {
-        self.failure.take()
+    /// How the last transaction failed.
+    pub(super) fn failed(&self) -> Failed {
+        match self.failure.take() {
+            Some(Failure::Conflict) => Failed::Met,
+            Some(Failure::NoNode) => Failed::NoNode,
+            Some(Failure::Disconnected) if !self.committing.get() => Failed::LostBeforeCommit,
+            Some(Failure::Disconnected) | None => Failed::ForGood,
+        }
     }
 
     /// Whether the connection is of no use any more.
@@ -96,7 +111,11 @@ impl Session {
     /// Ends a transaction, and waits for that.
     pub(crate) fn end(&self, how: &str) -> Result<()> {
         // Nothing was asked in it.
-        if self.beginning.take().is_some() { Ok(()) } else { self.run(how) }
+        if self.beginning.take().is_some() {
+            return Ok(());
+        }
+        self.committing.set(how == COMMIT);
+        self.run(how)
     }
 
     /// Ends a transaction that changed nothing, without waiting for that.
@@ -159,6 +178,44 @@ impl Session {
         }
     }
 
+    /// Sends all of `steps` at once and waits for their answers together.
+    pub(crate) fn pipeline(&self, steps: &[(&Batch<'_>, Guard)]) -> Result<Vec<Vec<Row>>> {
+        let prepared = self.prepare(steps)?;
+        self.wait(async { self.send(&prepared).await.into_iter().collect() })
+    }
+
+    /// The same, with a commit at the end. After one that fails nothing is committed.
+    pub(crate) fn pipeline_and_commit(&self, steps: &[(&Batch<'_>, Guard)]) -> Result<()> {
+        let prepared = self.prepare(steps)?;
+        self.committing.set(true);
+        self.wait(async {
+            let (done, committed) = join(self.send(&prepared), self.client.batch_execute(COMMIT)).await;
+            done.into_iter().collect::<Result<Vec<_>, _>>()?;
+            committed
+        })
+    }
+
+    fn prepare<'b>(&self, steps: &[(&'b Batch<'_>, Guard)]) -> Result<Vec<(Statement, Vec<Param<'b>>)>> {
+        steps.iter().map(|(batch, guard)| Ok((self.batch_statement(batch, *guard)?, batch.params()))).collect()
+    }
+
+    async fn send(&self, prepared: &[(Statement, Vec<Param<'_>>)]) -> Vec<Result<Vec<Row>, tokio_postgres::Error>> {
+        let params: Vec<_> = prepared.iter().map(|(_, params)| dynamic(params)).collect();
+        let steps = prepared.iter().zip(&params);
+        join_all(steps.map(|((statement, _), params)| self.client.query(statement, params))).await
+    }
+
+    fn batch_statement(&self, batch: &Batch<'_>, guard: Guard) -> Result<Statement> {
+        let form = batch.form(guard);
+        let place = (batch.sql.as_ptr().addr(), form);
+        if let Some(statement) = self.batches.borrow().get(&place) {
+            return Ok(statement.clone());
+        }
+        let statement = self.statement(&dialect::in_form(batch.sql, form, &batch.columns))?;
+        self.batches.borrow_mut().insert(place, statement.clone());
+        Ok(statement)
+    }
+
     fn statement(&self, sql: &str) -> Result<Statement> {
         if let Some(statement) = self.statements.borrow().get(sql) {
             return Ok(statement.clone());
@@ -175,6 +232,7 @@ impl Session {
         let begin = self.beginning.take();
         if begin.is_some() {
             self.failure.set(None);
+            self.committing.set(false);
         }
         let answer = async {
             match begin {
@@ -232,6 +290,10 @@ impl ToSql for Param<'_> {
             (Param::Text(value), &Type::TEXT) => value.to_sql(ty, out),
             (Param::Bytes(value), &Type::BYTEA) => value.to_sql(ty, out),
             (Param::Ints(value), &Type::INT8_ARRAY) => value.to_sql(ty, out),
+            (Param::Column(Column::Ints(values)), &Type::INT8_ARRAY) => values.to_sql(ty, out),
+            (Param::Column(Column::OptionalInts(values)), &Type::INT8_ARRAY) => values.to_sql(ty, out),
+            (Param::Column(Column::Texts(values)), &Type::TEXT_ARRAY) => values.to_sql(ty, out),
+            (Param::Column(Column::Bytes(values)), &Type::BYTEA_ARRAY) => values.to_sql(ty, out),
             _ => Err(format!("a parameter of type {ty} is bound to something else").into()),
         }
     }
