@@ -133,13 +133,15 @@ impl Settings {
 
     /// What every session begins with.
     ///
-    /// - A plan does not depend on the values of one question: planning again would cost more than the question.
+    /// - A plan does not depend on the values of one question: planning again would cost more than the question. Nor does it depend on what is
+    ///   known of tables that were small yesterday: whatever has an index is found by it.
     /// - A commit is on disk before it counts, whatever the server's default is.
     /// - A transaction whose client is gone must not keep its locks.
     pub(super) fn preamble(&self) -> String {
         let timeout = self.statement_timeout.as_millis();
         format!(
-            "set plan_cache_mode = force_generic_plan; set jit = off; set max_parallel_workers_per_gather = 0;
+            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off;
+             set max_parallel_workers_per_gather = 0;
              set statement_timeout = {timeout}; set lock_timeout = {timeout};
              set idle_in_transaction_session_timeout = {timeout}; set client_min_messages = warning;
              select set_config('synchronous_commit', case current_setting('synchronous_commit')
