@@ -28,6 +28,7 @@ mod positions;
 mod postgres;
 mod progress;
 pub mod relations;
+pub mod seen;
 pub mod sends;
 mod sqlite;
 pub mod threads;
@@ -223,7 +224,24 @@ impl Store {
     {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.writer.run(change).await,
-            Engine::Postgres(postgres) => postgres.write(change).await,
+            Engine::Postgres(postgres) => postgres.write(postgres::CHANGE, change).await,
+        }
+    }
+
+    /// Runs a change that locks before it reads, reads at once, and at last writes at once; answers once it is on disk. On PostgreSQL that
+    /// takes two round trips, and each of its statements sees what was committed before the statement began.
+    ///
+    /// # Errors
+    /// What `change` answers, or a failure of the store.
+    pub async fn write_at_once<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.writer.run(change).await,
+            Engine::Postgres(postgres) => postgres.write(postgres::LOCKED_CHANGE, change).await,
         }
     }
 

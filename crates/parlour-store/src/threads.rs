@@ -5,7 +5,6 @@ use crate::dialect;
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::mailboxes::{Delta, record};
-use crate::positions::position_at;
 use crate::users::{Known, People};
 use parlour_types::model::{InboxRef, MessageStatus, Thread};
 use parlour_types::{Seq, ThreadId, Timestamp, UserId};
@@ -355,36 +354,6 @@ pub(crate) fn settle(
     )?;
     let listing = i64::from(newest.is_some()) - i64::from(member.listed_at.is_some());
     record(tx, member.user_id, Delta::unread(member.unread_count, to.unread_count).listing(listing), event)
-}
-
-/// Marks everything up to `up_to` as seen by the member, and answers whether that changed anything.
-///
-/// # Errors
-/// A failure of the store.
-pub fn mark_seen(tx: &Tx<'_>, thread: ThreadId, user: UserId, up_to: Seq, now: Timestamp) -> Result<bool> {
-    let Some(member) = membership(tx, thread, user)? else { return Ok(false) };
-    let read_seq = up_to.max(member.read_seq).min(member.thread.last_seq);
-    if read_seq == member.read_seq {
-        return Ok(false);
-    }
-    // A member's own messages move read_seq past themselves, so whatever is shown after it is of others.
-    let unread_count =
-        position_at(tx, &member.thread, member.thread.last_seq)? - position_at(tx, &member.thread, read_seq)?;
-    tx.execute_one(
-        "marking a thread seen",
-        "update members set read_seq = ?3, unread_count = ?4 where thread_id = ?1 and user_id = ?2",
-        params![thread, user, read_seq, unread_count],
-    )?;
-    if let Some(listed_at) = member.listed_at {
-        tx.execute_one(
-            "marking a thread seen in the inbox",
-            "update inbox set unread_count = ?4 where user_id = ?1 and last_message_at = ?2 and thread_id = ?3",
-            params![user, listed_at, thread, unread_count],
-        )?;
-    }
-    let event = Event { kind: EventKind::ThreadSeen, thread_id: thread, seq: read_seq, created_at: now };
-    record(tx, user, Delta::unread(member.unread_count, unread_count), event)?;
-    Ok(true)
 }
 
 /// Deletes the thread for the member alone: what is in it now is never shown to them again.

@@ -6,7 +6,7 @@ use parlour_store::messages::{self, IdRange, ThreadName};
 use parlour_store::sends::{Ask, Decision, Facts};
 use parlour_store::threads::{InboxWindow, Membership};
 use parlour_store::users::Known;
-use parlour_store::{Store, StoreError, doctor, threads, users};
+use parlour_store::{Store, StoreError, doctor, seen, threads, users};
 use parlour_types::model::{MessageRef, MessageStatus, User};
 use parlour_types::{MessageId, Timestamp, UserId, Window};
 use proptest::prelude::*;
@@ -173,8 +173,7 @@ impl History {
                 self.store
                     .write(move |tx| match threads::membership_with(tx, me, other)? {
                         Some(member) => {
-                            threads::mark_seen(tx, member.thread().id, me, member.thread().last_seq - back, now)
-                                .map(drop)
+                            seen::mark_seen(tx, member.thread().id, me, member.thread().last_seq - back, now).map(drop)
                         }
                         None => Ok(()),
                     })

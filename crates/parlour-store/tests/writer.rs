@@ -6,7 +6,7 @@ use parlour_store::events::{self, EventKind};
 use parlour_store::messages::{self, IdRange, ThreadName};
 use parlour_store::sends::{Ask, Decision, Facts};
 use parlour_store::users::Known;
-use parlour_store::{Read, Store, StoreError, doctor, threads, users};
+use parlour_store::{Read, Store, StoreError, doctor, seen, users};
 use parlour_types::model::{Message, User};
 use parlour_types::{Timestamp, UserId, Window};
 use std::sync::Arc;
@@ -93,7 +93,7 @@ async fn every_member_has_a_gap_free_log_of_what_happened() {
     let first = send(&store, id(1), id(2), "one").await;
     send(&store, id(2), id(1), "two").await;
     let thread = first.thread_id;
-    store.write(move |tx| threads::mark_seen(tx, thread, id(1), 2, NOW)).await.unwrap();
+    store.write(move |tx| seen::mark_seen(tx, thread, id(1), 2, NOW)).await.unwrap();
     store.write(move |tx| messages::hide(tx, &first, NOW)).await.unwrap();
     let log = |user: i64| {
         let store = store.clone();

@@ -4,7 +4,8 @@ use crate::pages::{NewestPage, PageKey, RowsPage};
 use crate::{Caller, Core, Error, Result};
 use parlour_store::StoreError;
 use parlour_store::messages::{IdRange, thread_page};
-use parlour_store::threads::{Membership, mark_seen};
+use parlour_store::seen::mark_seen;
+use parlour_store::threads::Membership;
 use parlour_store::{Moment, Read};
 use parlour_types::model::MessageRef;
 use parlour_types::view::{MessagePage, Rows, ThreadStatus};
@@ -74,7 +75,7 @@ pub async fn get_thread(
     }
     if member.unread_count() > 0 {
         let (now, up_to) = (core.clock.now(), member.thread().last_seq);
-        let marked = core.store.write(move |tx| mark_seen(tx, id, caller.user_id, up_to, now)).await;
+        let marked = core.store.write_at_once(move |tx| mark_seen(tx, id, caller.user_id, up_to, now)).await;
         unless_transient(marked, "the thread stays unread until it is read again")?;
     } else if let Some(since) = moment {
         let key = PageKey { viewer: caller.user_id, thread: Some(id) };

@@ -37,7 +37,9 @@ const ATTEMPTS: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 
 const READ: &str = "begin isolation level repeatable read, read only";
-const CHANGE: &str = "begin isolation level repeatable read";
+pub(crate) const CHANGE: &str = "begin isolation level repeatable read";
+/// For what locks first: whoever waited for a lock then reads what its holder wrote.
+pub(crate) const LOCKED_CHANGE: &str = "begin isolation level read committed";
 
 /// A PostgreSQL database.
 pub(crate) struct Postgres {
@@ -121,7 +123,7 @@ impl Postgres {
     }
 
     /// The one place where a transaction is tried again.
-    pub(crate) async fn write<T, E, F>(&self, mut change: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, begin: &'static str, mut change: F) -> Result<T, E>
     where
         F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -131,7 +133,7 @@ impl Postgres {
         let attempts = move |seat: &mut Seat| {
             let mut pause = FIRST_PAUSE;
             for attempt in 1.. {
-                let (error, failed) = match transact(seat, &ids, &observed, &mut change) {
+                let (error, failed) = match transact(seat, begin, (&ids, &observed), &mut change) {
                     Ok(done) => return Ok(done),
                     Err(failed) => failed,
                 };
@@ -238,12 +240,12 @@ enum Failed {
 
 fn transact<T, E: From<StoreError>>(
     seat: &mut Seat,
-    ids: &Mutex<IdGenerator>,
-    observed: &Observed,
+    begin: &'static str,
+    (ids, observed): (&Mutex<IdGenerator>, &Observed),
     change: &mut impl FnMut(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, (E, Failed)> {
     let session = seat.session().map_err(|error| (error.into(), Failed::ForGood))?;
-    session.begin(CHANGE);
+    session.begin(begin);
     let touched = RefCell::default();
     let done = match change(&Tx::new(Source::Postgres(session), ids, &touched)) {
         Ok(done) => done,
@@ -256,7 +258,8 @@ fn transact<T, E: From<StoreError>>(
         }
     };
     let begun = Instant::now();
-    let committed = session.end(COMMIT);
+    // Some changes commit with their last statement.
+    let committed = if session.is_committing() { Ok(()) } else { session.end(COMMIT) };
     observed.tell(match committed {
         Ok(()) => Observation::Committed { changes: 1, took: begun.elapsed() },
         Err(_) => Observation::CommitFailed,

@@ -5,7 +5,7 @@
 
 use super::lanes::{Connector, Seat};
 use super::lease::LeaseKeeper;
-use super::{ATTEMPTS, FIRST_PAUSE, Failed};
+use super::{ATTEMPTS, FIRST_PAUSE, Failed, LOCKED_CHANGE};
 use crate::db::{Source, Tx};
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
@@ -24,8 +24,6 @@ const QUEUE: usize = 1_024;
 
 /// Sends of one group at the most.
 const GROUP: usize = 256;
-
-const SEND: &str = "begin isolation level read committed";
 
 /// A send and the caller who waits for it.
 trait Pending: Order + Send {
@@ -183,7 +181,7 @@ impl SenderThread {
         }
         let begun = Instant::now();
         let session = self.seat.session().map_err(|error| (error, Failed::ForGood))?;
-        session.begin(SEND);
+        session.begin(LOCKED_CHANGE);
         let touched = RefCell::default();
         let tx = Tx::new(Source::Postgres(session), &self.ids, &touched);
         let mut orders: Vec<&mut dyn Order> = group.iter_mut().map(|pending| pending.as_order()).collect();

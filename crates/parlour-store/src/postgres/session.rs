@@ -88,6 +88,11 @@ impl Session {
         Ok(session)
     }
 
+    /// Whether the transaction's last question was its commit.
+    pub(super) fn is_committing(&self) -> bool {
+        self.committing.get()
+    }
+
     /// How the last transaction failed.
     pub(super) fn failed(&self) -> Failed {
         match self.failure.take() {
@@ -105,6 +110,8 @@ impl Session {
 
     /// Begins a transaction, together with the next question.
     pub(crate) fn begin(&self, how: &'static str) {
+        self.failure.set(None);
+        self.committing.set(false);
         self.beginning.set(Some(how));
     }
 
@@ -230,10 +237,6 @@ impl Session {
     fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         let begin = self.beginning.take();
-        if begin.is_some() {
-            self.failure.set(None);
-            self.committing.set(false);
-        }
         let answer = async {
             match begin {
                 None => answer.await,
