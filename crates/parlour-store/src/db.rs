@@ -10,10 +10,11 @@ use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A value bound to a query.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Param<'a> {
     Null,
     Int(i64),
@@ -23,6 +24,17 @@ pub(crate) enum Param<'a> {
     Ints(&'a [i64]),
     /// A column of many rows; SQLite takes one row at a time.
     Column(&'a Column<'a>),
+}
+
+/// No text: a driver may write this to the log.
+impl fmt::Debug for Param<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Int(value) => value.fmt(f),
+            _ => f.write_str("…"),
+        }
+    }
 }
 
 impl rusqlite::ToSql for Param<'_> {
