@@ -181,11 +181,17 @@ impl Holder {
         Ok(until)
     }
 
+    /// Gives the number back, with what was reserved under it and not issued: ids must not run ahead of the clock with every command.
     fn release(&mut self) {
-        self.ids().hold(None);
+        let below = {
+            let mut ids = self.ids();
+            ids.hold(None);
+            ids.wanted() + 1
+        };
         if let (Some(node), Ok(session)) = (self.node, self.seat.session()) {
-            let params = params![node, &*self.owner];
-            drop(session.execute("update nodes set expires_at = 0 where node = ?1 and owner = ?2", params));
+            let params = params![node, &*self.owner, below];
+            let sql = "update nodes set expires_at = 0, ids_below = ?3 where node = ?1 and owner = ?2";
+            drop(session.execute(sql, params));
         }
     }
 }

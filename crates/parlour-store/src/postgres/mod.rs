@@ -132,6 +132,7 @@ impl Postgres {
         let (ids, lease, observed) = (Arc::clone(&self.ids), Arc::clone(&self.lease), Arc::clone(&self.observed));
         let attempts = move |seat: &mut Seat| {
             let mut pause = FIRST_PAUSE;
+            let mut waited = false;
             for attempt in 1.. {
                 let (error, failed) = match transact(seat, begin, (&ids, &observed), &mut change) {
                     Ok(done) => return Ok(done),
@@ -142,7 +143,10 @@ impl Postgres {
                         std::thread::sleep(pause.mul_f64(fastrand::f64()));
                         pause = (pause * 2).min(FIRST_PAUSE * 64);
                     }
-                    Failed::NoNode if attempt == 1 => lease.wait_for_more(),
+                    Failed::NoNode if !waited => {
+                        lease.wait_for_more();
+                        waited = true;
+                    }
                     Failed::LostBeforeCommit if attempt == 1 => {}
                     _ => return Err(error),
                 }
