@@ -1,6 +1,6 @@
 //! Bringing history in: messages with their original times and authors, appended in bulk and settled once a thread.
 
-use crate::db::{Read, Tx, params};
+use crate::db::{Read, Source, Tx, params};
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::messages::{newest, status_code};
@@ -121,7 +121,10 @@ pub fn append(tx: &Tx<'_>, thread: ThreadId, message: PastMessage<'_>, now: Time
             tx.observe_id(id.get());
             id
         }
-        None => MessageId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?,
+        None => {
+            go_on_above(tx, thread)?;
+            MessageId::new(tx.next_id(now)?).ok_or(StoreError::IdsExhausted)?
+        }
     };
     let seq = if message.status == MessageStatus::Deleted {
         append_hole(tx, thread, id, message)?
@@ -140,6 +143,17 @@ pub fn append(tx: &Tx<'_>, thread: ThreadId, message: PastMessage<'_>, now: Time
         params![message.ext_id, id],
     )?;
     Ok(seq)
+}
+
+/// Lets the generator go on above the ids of a thread. Where processes share a database, another one may have issued them, by a clock that is
+/// ahead; the writer of an embedded one has looked already.
+fn go_on_above(tx: &Tx<'_>, thread: ThreadId) -> Result<()> {
+    if let Source::Postgres(_) = tx.source()
+        && let Some(highest) = highest_id(tx, thread)?
+    {
+        tx.observe_id(highest.get());
+    }
+    Ok(())
 }
 
 fn append_shown(tx: &Tx<'_>, thread: ThreadId, id: MessageId, message: PastMessage<'_>) -> Result<Seq> {
