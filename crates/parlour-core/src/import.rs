@@ -10,7 +10,7 @@ use crate::{Core, Error, FieldProblem, Result};
 use parlour_store::import::{self, FirstUnread, PastMessage};
 use parlour_store::{StoreError, Tx, relations, users};
 use parlour_types::model::{MessageStatus, Settings, UserChange};
-use parlour_types::text::check_message_text;
+use parlour_types::text::{TextProblem, check_message_text};
 use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
 use std::collections::BTreeMap;
 
@@ -266,6 +266,9 @@ impl Batch<'_, '_> {
         };
         if ext_id.is_empty() || ext_id.chars().count() > MAX_KEY_CHARS {
             return Err(Error::field("ext_id", ErrorCode::Invalid, "Must be 1 to 255 characters."));
+        }
+        if ext_id.contains('\0') {
+            return Err(Error::Invalid(vec![FieldProblem::text("ext_id", TextProblem::Nul)]));
         }
         if import::message_of(self.tx, &ext_id)?.is_some() {
             return Ok(false);

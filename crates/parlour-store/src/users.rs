@@ -408,6 +408,10 @@ pub enum SearchScope {
 /// # Errors
 /// A failure of the store.
 pub fn search(read: &Read<'_>, searcher: UserId, scope: SearchScope, term: &str) -> Result<Vec<Candidate>> {
+    // It is in no name, and PostgreSQL takes no such text, not even to look for it.
+    if term.contains('\0') {
+        return Ok(Vec::new());
+    }
     let sql = match scope {
         SearchScope::Followers => concat!(
             "select u.id, u.status, u.role, u.community_badge, 1, ",
