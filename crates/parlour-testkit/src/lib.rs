@@ -6,10 +6,13 @@
 #![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 mod answer;
+mod database;
 mod member;
 
 pub use answer::Answer;
+pub use database::{Backend, Schema, backend, database_of, environment, on, run_sql};
 pub use member::{Member, Visitor, ids, texts};
+pub use parlour_testkit_macros::both_databases;
 
 use parlour_core::Clock;
 use parlour_server::config::{Config, Secret};
@@ -38,6 +41,7 @@ pub struct TestServer {
     pub app: App,
     /// Where it listens.
     pub address: SocketAddr,
+    http: reqwest::Client,
     clock: Clock,
     config: Config,
     folder: TempDir,
@@ -61,10 +65,16 @@ impl TestServer {
         config.auth.admin_key = Secret::new(ADMIN_KEY.into());
         // Tests are in more of a hurry than people.
         config.limits.enabled = false;
+        if backend() == Backend::Postgres {
+            config.postgres.connections = database::CONNECTIONS;
+        }
         change(&mut config);
+        if config.storage.database.is_empty() {
+            config.storage.database = database_of(&config.storage.data_dir);
+        }
         let clock = Clock::fixed(Timestamp::parse(START).expect("a time"));
         let (app, address, stop, task) = launch(config.clone(), clock.clone()).await;
-        Self { app, address, clock, config, folder, stop: Some(stop), task: Some(task) }
+        Self { app, address, http: reqwest::Client::new(), clock, config, folder, stop: Some(stop), task: Some(task) }
     }
 
     /// Stops the server, lets it drain, and starts it again on the same data, on another port.
@@ -105,6 +115,15 @@ impl TestServer {
         self.folder.path().join("data")
     }
 
+    /// What `storage.database` says on a server beside this one, to use the same database.
+    #[must_use]
+    pub fn database(&self) -> String {
+        if !self.config.storage.database.is_empty() {
+            return self.config.storage.database.clone();
+        }
+        format!("sqlite:{}", self.data_dir().join("parlour.db").display())
+    }
+
     /// The address of a path.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
@@ -114,13 +133,13 @@ impl TestServer {
     /// Somebody without credentials.
     #[must_use]
     pub fn visitor(&self) -> Visitor {
-        Visitor::new(self.address, None)
+        Visitor::new(self.http.clone(), self.address, None)
     }
 
     /// Somebody with these credentials.
     #[must_use]
     pub fn visitor_with(&self, token: &str) -> Visitor {
-        Visitor::new(self.address, Some(token.into()))
+        Visitor::new(self.http.clone(), self.address, Some(token.into()))
     }
 
     /// The community's own backend.

@@ -13,8 +13,8 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    pub(crate) fn new(address: SocketAddr, token: Option<String>) -> Self {
-        Self { http: Client::new(), base: format!("http://{address}"), token }
+    pub(crate) fn new(http: Client, address: SocketAddr, token: Option<String>) -> Self {
+        Self { http, base: format!("http://{address}"), token }
     }
 
     /// The token, if there is one.

@@ -1,6 +1,6 @@
 //! Who may do what: every operation of the OpenAPI document, for everybody there is, with the exact status.
 
-use parlour_testkit::{Answer, TestServer, Visitor};
+use parlour_testkit::{Answer, TestServer, Visitor, both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -201,7 +201,7 @@ impl World {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_table_and_the_document_list_the_same_operations() {
     let server = TestServer::start().await;
     let documented: BTreeSet<String> = operations(&server).await.into_iter().map(|operation| operation.id).collect();
@@ -210,7 +210,7 @@ async fn the_table_and_the_document_list_the_same_operations() {
     assert_eq!(EXPECTED.len(), expected.len(), "an operation stands in the table twice");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn everybody_may_do_exactly_what_the_table_says() {
     let server = TestServer::start().await;
     for operation in operations(&server).await {
@@ -225,7 +225,7 @@ async fn everybody_may_do_exactly_what_the_table_says() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn who_is_refused_sees_nothing_of_the_thread_and_changes_nothing() {
     let server = TestServer::start().await;
     let operations = operations(&server).await;
@@ -244,7 +244,7 @@ async fn who_is_refused_sees_nothing_of_the_thread_and_changes_nothing() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_security_requirement_is_documented_where_there_is_one() {
     let server = TestServer::start().await;
     for operation in operations(&server).await {
@@ -294,7 +294,7 @@ async fn wrong_requests(world: &World, operation: &Operation) -> Vec<(&'static s
     answers
 }
 
-#[tokio::test]
+#[both_databases]
 async fn every_refusal_that_an_operation_answers_is_documented() {
     let server = TestServer::start().await;
     for operation in operations(&server).await {
@@ -308,7 +308,7 @@ async fn every_refusal_that_an_operation_answers_is_documented() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_key_used_again_for_something_else_is_documented() {
     let world = World::seen_by(Role::Member).await;
     let operations = operations(&world.server).await;

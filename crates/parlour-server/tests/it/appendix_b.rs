@@ -1,6 +1,6 @@
 //! The black-box checks of the contract's appendix B that this release answers for, each test under the number of its check.
 
-use parlour_testkit::{Answer, Member, TestServer, ids, texts, user_id};
+use parlour_testkit::{Answer, Member, TestServer, both_databases, ids, texts, user_id};
 use reqwest::{Method, Url, multipart};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ fn keys(object: &Value) -> BTreeSet<&str> {
     object.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b02_an_expired_token_opens_nothing_and_does_no_harm_where_none_is_needed() {
     let server = TestServer::start().await;
     let (_, bob) = server.ann_and_bob().await;
@@ -69,7 +69,7 @@ async fn b02_an_expired_token_opens_nothing_and_does_no_harm_where_none_is_neede
     verify(&token).await.refused(401, "token_not_valid");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b03_a_user_never_contacted_gives_an_empty_page_and_opens_nothing() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -85,7 +85,7 @@ async fn b03_a_user_never_contacted_gives_an_empty_page_and_opens_nothing() {
     ann.get("/api/v2/pm/?user=404&limit=10").await.refused(404, "not_found");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b04_the_links_as_the_ui_rewrites_them_lead_from_the_newest_to_the_oldest() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -108,7 +108,7 @@ async fn b04_the_links_as_the_ui_rewrites_them_lead_from_the_newest_to_the_oldes
     assert_eq!(offered, (16..=25).map(|n| format!("message {n}")).collect::<Vec<_>>());
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b05_messages_sent_between_the_pages_shift_nothing() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -124,7 +124,7 @@ async fn b05_messages_sent_between_the_pages_shift_nothing() {
     assert_eq!(texts(&bob.thread_with(&ann, "&limit=3").await), ["meanwhile", "me too", "and again"]);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b06_before_message_leaves_its_message_out_and_from_message_takes_it_in() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -144,7 +144,7 @@ async fn b06_before_message_leaves_its_message_out_and_from_message_takes_it_in(
     bob.get(&format!("/api/v2/pm/?from_message={}", sent[3])).await.refused_field("from_message", "invalid");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b07_a_message_has_the_same_thirteen_fields_wherever_it_appears() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -177,7 +177,7 @@ async fn b07_a_message_has_the_same_thirteen_fields_wherever_it_appears() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b08_reading_a_thread_marks_it_seen_for_the_reader_alone() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -202,7 +202,7 @@ async fn b08_reading_a_thread_marks_it_seen_for_the_reader_alone() {
     assert_eq!(state(&ann).await, seen, "an older page marks the whole thread too");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b09_a_message_to_two_goes_into_two_threads_in_the_order_given() {
     let server = TestServer::start().await;
     let (ann, bob, cyd) = three_friends(&server).await;
@@ -235,7 +235,7 @@ fn sent_without_ids(answer: &Answer) -> Value {
     sent
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b10_one_recipient_may_be_given_in_every_encoding() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -263,7 +263,7 @@ async fn b10_one_recipient_may_be_given_in_every_encoding() {
     assert_eq!(bob.thread_with(&ann, "").await["count"], 12);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b10_several_recipients_may_be_given_in_every_encoding() {
     let server = TestServer::start().await;
     let (ann, bob, cyd) = three_friends(&server).await;
@@ -292,7 +292,7 @@ async fn b10_several_recipients_may_be_given_in_every_encoding() {
     assert_eq!(cyd.thread_with(&ann, "").await["count"], 11);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b11_a_send_without_text_or_recipients_is_refused_by_the_name_of_the_field() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -322,7 +322,7 @@ async fn b11_a_send_without_text_or_recipients_is_refused_by_the_name_of_the_fie
     assert_no_conversation(&bob).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b11_a_name_typed_freely_is_no_recipient() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -336,7 +336,7 @@ async fn b11_a_name_typed_freely_is_no_recipient() {
     assert_no_conversation(&bob).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b12_only_whom_the_recipient_follows_may_write() {
     let server = TestServer::start().await;
     let (ann, bob) = (server.member(1, "ann").await, server.member(2, "bob").await);
@@ -357,7 +357,7 @@ async fn b12_only_whom_the_recipient_follows_may_write() {
     assert_eq!(texts(&ann.thread_with(&bob, "").await), ["hello", "yes"], "reading needs no right to write");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b13_the_blocked_cannot_send_and_the_deleted_cannot_be_written_to() {
     let server = TestServer::start().await;
     let (ann, bob, cyd) = three_friends(&server).await;
@@ -382,7 +382,7 @@ async fn b13_the_blocked_cannot_send_and_the_deleted_cannot_be_written_to() {
     ann.send(&bob, "welcome back").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b14_a_message_deleted_after_five_seconds_is_gone_for_both() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -409,7 +409,7 @@ async fn b14_a_message_deleted_after_five_seconds_is_gone_for_both() {
     ann.delete(&path).await.refused(404, "not_found");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b14_a_message_taken_back_after_61_seconds_leaves_its_row_without_its_text() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -437,7 +437,7 @@ async fn b14_a_message_taken_back_after_61_seconds_leaves_its_row_without_its_te
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b14_a_message_is_deleted_until_its_60th_second_and_hidden_from_there_on() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -452,7 +452,7 @@ async fn b14_a_message_is_deleted_until_its_60th_second_and_hidden_from_there_on
     assert_eq!((texts(&thread), &thread["results"][0]["status"]), (vec!["Message delete"], &json!("hidden")));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b15_nobody_but_its_sender_takes_a_message_back() {
     let server = TestServer::start().await;
     let (ann, bob, cyd) = three_friends(&server).await;
@@ -491,7 +491,7 @@ async fn assert_deleted_for_ann_alone((ann, bob): (&Member, &Member), thread: &V
     assert_eq!(bob.thread_with(ann, "").await["count"], sent.len() + 1);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b16_a_thread_deleted_by_one_stays_with_the_other_and_returns_with_the_next_message() {
     let server = TestServer::start().await;
     let (ann, bob, cyd) = three_friends(&server).await;
@@ -511,7 +511,7 @@ async fn b16_a_thread_deleted_by_one_stays_with_the_other_and_returns_with_the_n
     assert_no_conversation(&ann).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b17_hide_deletes_the_thread_of_that_id_as_the_query_does() {
     for hide in ["1", "true", "yes"] {
         let server = TestServer::start().await;
@@ -530,7 +530,7 @@ async fn b17_hide_deletes_the_thread_of_that_id_as_the_query_does() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b25_a_search_finds_followers_for_members_and_everybody_for_a_role_and_never_oneself() {
     let server = TestServer::start().await;
     let ann = server.member(1, "abann").await;
@@ -570,7 +570,7 @@ fn unescape(html: &str) -> String {
     html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b26_markup_comes_back_inert_and_reads_as_typed() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -598,7 +598,7 @@ async fn b26_markup_comes_back_inert_and_reads_as_typed() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b26_an_excerpt_is_cut_between_characters_and_never_inside_an_escape() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -615,7 +615,7 @@ async fn b26_an_excerpt_is_cut_between_characters_and_never_inside_an_escape() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b27_what_javascript_makes_of_an_absent_value_counts_as_absent() {
     let server = TestServer::start().await;
     let (ann, bob, cyd) = three_friends(&server).await;
@@ -666,7 +666,7 @@ async fn raw_answer(server: &TestServer, member: &Member, method: &str, path: &s
     tokio::task::spawn_blocking(exchange).await.expect("an exchange")
 }
 
-#[tokio::test]
+#[both_databases]
 async fn b30_answers_without_content_carry_no_bytes() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;

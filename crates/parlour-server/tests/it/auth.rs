@@ -2,7 +2,7 @@
 
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use parlour_server::config::Secret;
-use parlour_testkit::{Answer, JWT_SECRET, TestServer};
+use parlour_testkit::{Answer, JWT_SECRET, TestServer, both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -97,7 +97,7 @@ async fn accepts(server: &TestServer, token: &str, about: &str) {
     assert_eq!(answer.json()["id"], 1, "{about}");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_request_without_a_bearer_token_is_not_authenticated() {
     let server = server_with_ann().await;
     let visitor = server.visitor();
@@ -125,7 +125,7 @@ async fn a_request_without_a_bearer_token_is_not_authenticated() {
     assert_unauthenticated(&visitor.send_request(binary).await, "not_authenticated", "no text");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_scheme_may_have_any_case() {
     let server = server_with_ann().await;
     let (visitor, token) = (server.visitor(), sign(&claims(&server)));
@@ -135,7 +135,7 @@ async fn the_scheme_may_have_any_case() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn garbage_is_no_token() {
     let server = server_with_ann().await;
     let good = sign(&claims(&server));
@@ -175,7 +175,7 @@ async fn garbage_is_no_token() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_token_of_more_than_eight_kibibytes_is_refused() {
     let server = server_with_ann().await;
     let padded = |bytes: usize| sign(&claims_with(&server, "padding", json!("x".repeat(bytes))));
@@ -187,7 +187,7 @@ async fn a_token_of_more_than_eight_kibibytes_is_refused() {
     assert_unauthenticated(&answer, "token_not_valid", "verify, 9 KiB");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_token_with_any_byte_changed_is_refused() {
     let server = server_with_ann().await;
     let good = sign(&claims(&server));
@@ -210,7 +210,7 @@ async fn a_token_with_any_byte_changed_is_refused() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn only_hs256_counts() {
     let server = server_with_ann().await;
     let claims = claims(&server);
@@ -238,7 +238,7 @@ async fn only_hs256_counts() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_signature_must_be_of_the_secret() {
     let server = server_with_ann().await;
     let claims = claims(&server);
@@ -249,7 +249,7 @@ async fn the_signature_must_be_of_the_secret() {
     accepts(&server, &sign(&claims), "the secret").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn claims_that_are_no_object_are_refused() {
     let server = server_with_ann().await;
     for claims in ["[]", "null", "5", "\"x\"", "", "{", "{}", "{\"exp\":9999999999}", "\u{0}", "[{\"user_id\":1}]"] {
@@ -257,7 +257,7 @@ async fn claims_that_are_no_object_are_refused() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_token_is_good_until_the_second_of_its_expiry() {
     let server = server_with_ann().await;
     let now = server.now().as_seconds();
@@ -271,7 +271,7 @@ async fn a_token_is_good_until_the_second_of_its_expiry() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_expiry_that_is_no_number_is_refused() {
     let server = server_with_ann().await;
     refuses(&server, &sign(&claims_without(&server, "exp")), "no exp").await;
@@ -283,7 +283,7 @@ async fn an_expiry_that_is_no_number_is_refused() {
     refuses(&server, &sign_raw(r#"{"typ":"JWT","alg":"HS256"}"#, &raw, JWT_SECRET), "400 digits").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_token_is_good_from_the_second_of_its_start() {
     let server = server_with_ann().await;
     let now = server.now().as_seconds();
@@ -302,7 +302,7 @@ async fn a_token_is_good_from_the_second_of_its_start() {
     accepts(&server, &later, "a refusal is not remembered").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_token_names_its_user_by_an_integer() {
     let server = server_with_ann().await;
     refuses(&server, &sign(&claims_without(&server, "user_id")), "no user_id").await;
@@ -328,7 +328,7 @@ async fn a_token_names_its_user_by_an_integer() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn only_an_access_token_is_one() {
     let server = server_with_ann().await;
     refuses(&server, &sign(&claims_without(&server, "token_type")), "no token_type").await;
@@ -339,7 +339,7 @@ async fn only_an_access_token_is_one() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_other_claims_may_be_anything() {
     let server = server_with_ann().await;
     let now = server.now().as_seconds();
@@ -356,7 +356,7 @@ async fn the_other_claims_may_be_anything() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_good_token_of_nobody_is_refused() {
     let server = server_with_ann().await;
     let unknown = server.visitor_with(&server.token(777));
@@ -373,7 +373,7 @@ async fn a_good_token_of_nobody_is_refused() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_blocked_member_reads_and_does_not_send() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -388,7 +388,7 @@ async fn a_blocked_member_reads_and_does_not_send() {
     ann.send(&bob, "again").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_token_once_verified_is_refused_after_its_expiry() {
     let server = server_with_ann().await;
     let token = sign(&claims_with(&server, "exp", json!(server.now().as_seconds() + 10)));
@@ -403,7 +403,7 @@ async fn a_token_once_verified_is_refused_after_its_expiry() {
     refuses(&server, &token, "a day later").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn tokens_of_a_previous_secret_are_good_until_it_is_removed() {
     let secret = |text: &str| Secret::new(text.into());
     let server =
@@ -421,7 +421,7 @@ async fn tokens_of_a_previous_secret_are_good_until_it_is_removed() {
     accepts(&later, &server.token(1), "what the server issues is signed with the first secret").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn verification_looks_at_signature_and_expiry_alone() {
     let server = server_with_ann().await;
     let visitor = server.visitor();
@@ -455,7 +455,7 @@ async fn verification_looks_at_signature_and_expiry_alone() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn what_is_public_stays_so_with_bad_credentials() {
     let server = server_with_ann().await;
     let stale = server.visitor_with("stale");
@@ -465,7 +465,7 @@ async fn what_is_public_stays_so_with_bad_credentials() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_admin_key_and_tokens_open_one_door_each() {
     let server = server_with_ann().await;
     let (backend, ann) = (server.backend(), server.sign_in(1, "ann"));

@@ -1,6 +1,6 @@
 //! Bad input: every one is a 4xx in the error shape that names the field, and changes nothing.
 
-use parlour_testkit::{Answer, Member, TestServer, Visitor};
+use parlour_testkit::{Answer, Member, TestServer, Visitor, both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -135,7 +135,7 @@ const INTEGER_PARAMETERS: [(&str, &str); 7] = [
     ("offset", ""),
 ];
 
-#[tokio::test]
+#[both_databases]
 async fn every_integer_of_the_query_is_refused_by_name_unless_it_is_one() {
     let world = World::new().await;
     for (name, beside) in INTEGER_PARAMETERS {
@@ -151,7 +151,7 @@ async fn every_integer_of_the_query_is_refused_by_name_unless_it_is_one() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeated_parameter_is_refused_by_name() {
     let world = World::new().await;
     for (name, beside) in INTEGER_PARAMETERS {
@@ -170,7 +170,7 @@ async fn a_repeated_parameter_is_refused_by_name() {
     assert_names(&answer, "user", "repeated", "search");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn deleting_a_thread_reads_its_selectors_as_strictly() {
     let world = World::new().await;
     world.ann.send(&world.bob, "still here").await;
@@ -187,7 +187,7 @@ async fn deleting_a_thread_reads_its_selectors_as_strictly() {
     assert_eq!(world.ann.inbox().await["count"], 1, "no thread was deleted");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn all_that_is_wrong_with_a_query_is_said_at_once() {
     let world = World::new().await;
     let answer =
@@ -197,7 +197,7 @@ async fn all_that_is_wrong_with_a_query_is_said_at_once() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn bounds_of_a_thread_need_a_thread() {
     let world = World::new().await;
     for name in ["before_message", "from_message"] {
@@ -211,7 +211,7 @@ async fn bounds_of_a_thread_need_a_thread() {
     assert_names(&both, "from_message", "invalid", "both");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_made_up_cursor_is_refused() {
     let world = World::new().await;
     world.bob.send(&world.ann, "a conversation").await;
@@ -250,7 +250,7 @@ async fn a_made_up_cursor_is_refused() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_well_formed_cursor_of_extreme_numbers_is_no_fault_of_the_server() {
     let world = World::new().await;
     for at in [i64::MIN, -1, 0, i64::MAX] {
@@ -261,7 +261,7 @@ async fn a_well_formed_cursor_of_extreme_numbers_is_no_fault_of_the_server() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn limits_are_capped_and_extreme_offsets_answer_nothing() {
     let world = World::new().await;
     world.bob.send_many(&world.ann, 101).await;
@@ -281,7 +281,7 @@ async fn limits_are_capped_and_extreme_offsets_answer_nothing() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn every_list_reads_its_window_as_strictly() {
     let world = World::new().await;
     for list in ["/api/v2/pm/search/?user=b&", "/api/v2/user/1/followers/?", "/api/v2/user/1/followings/?"] {
@@ -297,7 +297,7 @@ async fn every_list_reads_its_window_as_strictly() {
     assert_names(&world.ann.get("/api/v2/pm/search/?user=%FF").await, "user", "invalid", "broken UTF-8");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn no_search_term_is_a_fault_of_the_server() {
     let world = World::new().await;
     let long = "x".repeat(20_000);
@@ -307,7 +307,7 @@ async fn no_search_term_is_a_fault_of_the_server() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn groups_are_off() {
     let world = World::new().await;
     world.ann.get(&format!("{PM}?group=1")).await.refused(403, "permission_denied");
@@ -328,7 +328,7 @@ async fn groups_are_off() {
 
 // ---- Addresses ----
 
-#[tokio::test]
+#[both_databases]
 async fn every_id_of_an_address_is_refused_by_name_unless_it_is_one() {
     let world = World::new().await;
     let sent = world.ann.send(&world.bob, "still here").await;
@@ -375,7 +375,7 @@ async fn every_id_of_an_address_is_refused_by_name_unless_it_is_one() {
     world.bob.get(&format!("{PM}{}/", sent["id"])).await.expect(200);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_address_that_is_no_text_leads_nowhere() {
     let world = World::new().await;
     for path in ["/api/v2/pm/%FF/", "/api/v2/user/%C3%28/", "/api/v2/%FF/", "/%FF"] {
@@ -385,7 +385,7 @@ async fn an_address_that_is_no_text_leads_nowhere() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn what_belongs_to_others_is_not_found() {
     let world = World::new().await;
     let sent = world.ann.send(&world.bob, "between two").await;
@@ -409,7 +409,7 @@ async fn what_belongs_to_others_is_not_found() {
     world.bob.get(&format!("{PM}{message}/")).await.expect(200);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn oneself_the_deleted_and_the_unknown_as_the_other_one() {
     let world = World::new().await;
     world.server.upsert(json!({ "id": 4, "username": "dan", "status": "d" })).await;
@@ -432,7 +432,7 @@ async fn oneself_the_deleted_and_the_unknown_as_the_other_one() {
 
 // ---- Sending ----
 
-#[tokio::test]
+#[both_databases]
 async fn a_text_that_cannot_be_sent_is_refused_by_name() {
     let world = World::new().await;
     let texts = [
@@ -466,7 +466,7 @@ async fn a_text_that_cannot_be_sent_is_refused_by_name() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_longest_text_counts_in_characters() {
     let world = World::new().await;
     for text in ["x", "é", "😀", "<"] {
@@ -476,7 +476,7 @@ async fn the_longest_text_counts_in_characters() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn recipients_that_are_none_are_refused_by_name() {
     let world = World::new().await;
     world.server.upsert(json!({ "id": 4, "username": "dan", "status": "d" })).await;
@@ -523,7 +523,7 @@ async fn recipients_that_are_none_are_refused_by_name() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn recipients_of_forms_are_refused_by_name() {
     let world = World::new().await;
     let forms = [
@@ -551,7 +551,7 @@ async fn recipients_of_forms_are_refused_by_name() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn numbers_beyond_json_s_own_bounds_are_refused_by_name() {
     let world = World::new().await;
     let digits = "9".repeat(400);
@@ -568,7 +568,7 @@ async fn numbers_beyond_json_s_own_bounds_are_refused_by_name() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_attachment_that_is_none_is_refused_by_name() {
     let world = World::new().await;
     let files = [
@@ -593,7 +593,7 @@ async fn an_attachment_that_is_none_is_refused_by_name() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn all_that_is_wrong_with_a_body_is_said_at_once() {
     let world = World::new().await;
     let answer = world.ann.post(PM, json!({ "recipients": "x", "message": 5, "file_uuid": [], "group": {} })).await;
@@ -607,7 +607,7 @@ async fn all_that_is_wrong_with_a_body_is_said_at_once() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn one_refused_recipient_refuses_the_whole_send() {
     let world = World::new().await;
     for recipients in [json!([2, 3]), json!([3, 2])] {
@@ -619,7 +619,7 @@ async fn one_refused_recipient_refuses_the_whole_send() {
 
 // ---- Bodies ----
 
-#[tokio::test]
+#[both_databases]
 async fn text_that_is_not_utf8_is_refused_by_name_in_every_content_type() {
     let world = World::new().await;
     for broken in [&b"\xFF"[..], b"\xC3\x28", b"\xED\xA0\x80", b"\xF4\x90\x80\x80", b"abc\xE2\x82", b"\xC0\x80"] {
@@ -645,7 +645,7 @@ fn multipart(parts: &[(&str, &[u8])]) -> Vec<u8> {
     parts.iter().flat_map(part).collect()
 }
 
-#[tokio::test]
+#[both_databases]
 async fn half_a_surrogate_pair_is_refused_by_name() {
     let world = World::new().await;
     for text in [r"\ud800", r"\udc00", r"\ud800\ud800", r"a\udbffb", r"\ud83d\u0041", r"\ud800\u", r"\uZZZZ", r"\x41"] {
@@ -655,7 +655,7 @@ async fn half_a_surrogate_pair_is_refused_by_name() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_key_given_twice_is_refused_by_name() {
     let world = World::new().await;
     let bodies = [
@@ -676,7 +676,7 @@ async fn a_key_given_twice_is_refused_by_name() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_body_that_is_no_json_object_is_refused_as_a_whole() {
     let world = World::new().await;
     let good = r#"{"recipients":[2],"message":"x"}"#;
@@ -716,7 +716,7 @@ async fn a_body_that_is_no_json_object_is_refused_as_a_whole() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn json_broken_inside_a_field_names_the_field() {
     let world = World::new().await;
     let deep_list = format!(r#"{{"recipients":[2],"message":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
@@ -739,7 +739,7 @@ async fn json_broken_inside_a_field_names_the_field() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_empty_body_lacks_every_field() {
     let world = World::new().await;
     for content_type in [JSON, FORM, MULTIPART] {
@@ -755,7 +755,7 @@ async fn an_empty_body_lacks_every_field() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_body_of_another_content_type_is_refused() {
     let world = World::new().await;
     let good = r#"{"recipients":[2],"message":"x"}"#;
@@ -786,7 +786,7 @@ async fn a_body_of_another_content_type_is_refused() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_content_type_may_have_parameters_and_any_case() {
     let world = World::new().await;
     for content_type in
@@ -797,7 +797,7 @@ async fn a_content_type_may_have_parameters_and_any_case() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_broken_multipart_body_is_refused_as_a_whole() {
     let world = World::new().await;
     let parts = multipart(&[("recipients", b"2"), ("message", b"x")]);
@@ -824,7 +824,7 @@ async fn a_broken_multipart_body_is_refused_as_a_whole() {
     world.ann.post_raw(PM, MULTIPART, whole).await.expect(201);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_body_of_two_mebibytes_is_refused() {
     let world = World::new().await;
     let text = "x".repeat(2 << 20);
@@ -854,14 +854,14 @@ async fn is_refused_at_once(sender: &Visitor, path: &str, content_type: &str, bo
     assert!(answer.text.len() < 1 << 20, "{} answered {} bytes", answer.asked, answer.text.len());
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_body_of_very_many_keys_is_refused_at_once() {
     let server = TestServer::start().await;
     let body = format!("{{{}\"z\":1}}", numbered(|n| format!("\"k{n}\":1,")));
     is_refused_at_once(&server.visitor(), "/api/v2/jwt/verify_token/", JSON, body).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_body_of_very_many_recipients_is_refused_at_once() {
     let world = World::new().await;
     let body = format!(r#"{{"message":"x","recipients":[{}2]}}"#, numbered(|n| format!("{n},")));
@@ -869,21 +869,21 @@ async fn a_body_of_very_many_recipients_is_refused_at_once() {
     world.nothing_was_sent().await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_bulk_body_of_very_many_wrong_rows_is_refused_at_once() {
     let server = TestServer::start().await;
     let body = format!("{{\"users\":[{}1]}}", numbered(|_| "1,".into()));
     is_refused_at_once(&server.backend(), "/api/v2/admin/users/", JSON, body).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_form_of_very_many_broken_names_is_refused_at_once() {
     let server = TestServer::start().await;
     let body = numbered(|n| format!("k{n}%FF&"));
     is_refused_at_once(&server.visitor(), "/api/v2/jwt/verify_token/", FORM, body).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_form_of_one_broken_name_very_many_times_is_refused_at_once() {
     let server = TestServer::start().await;
     let body = numbered(|_| "token=%FF&".into());
@@ -892,7 +892,7 @@ async fn a_form_of_one_broken_name_very_many_times_is_refused_at_once() {
 
 // ---- Settings, tokens, the backend ----
 
-#[tokio::test]
+#[both_databases]
 async fn settings_out_of_range_are_refused_by_name_and_change_nothing() {
     let world = World::new().await;
     let path = "/api/v2/user/1/settings/";
@@ -922,7 +922,7 @@ async fn settings_out_of_range_are_refused_by_name_and_change_nothing() {
     assert_eq!(world.ann.patch(path, json!({ "qa_frequency": null })).await.expect(200), before, "null is absent");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_verification_without_a_token_is_refused_by_name() {
     let server = TestServer::start().await;
     let visitor = server.visitor();
@@ -955,7 +955,7 @@ async fn nobody_was_added(world: &World) {
     assert_eq!(world.ann.get("/api/v2/user/2/").await.expect(200)["username"], "bob");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_bulk_body_that_is_none_is_refused() {
     let world = World::new().await;
     let backend = world.server.backend();
@@ -985,7 +985,7 @@ async fn a_bulk_body_that_is_none_is_refused() {
     nobody_was_added(&world).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_bad_user_of_many_is_refused_by_row_and_field_and_none_is_stored() {
     let world = World::new().await;
     let backend = world.server.backend();
@@ -1030,7 +1030,7 @@ async fn a_bad_user_of_many_is_refused_by_row_and_field_and_none_is_stored() {
     nobody_was_added(&world).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_bad_follow_of_many_is_refused_by_row_and_field_and_none_is_stored() {
     let world = World::new().await;
     let backend = world.server.backend();
@@ -1077,7 +1077,7 @@ async fn a_bad_follow_of_many_is_refused_by_row_and_field_and_none_is_stored() {
     );
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_user_with_the_highest_id_does_not_exhaust_the_ids() {
     let world = World::new().await;
     world.server.upsert(json!({ "id": TWO_TO_THE_53 - 1, "username": "last" })).await;

@@ -1,18 +1,19 @@
 //! The command line, as an operator types it, by itself and beside a running server.
 
-use parlour_testkit::TestServer;
+use parlour_testkit::{Backend, TestServer, backend, both_databases, environment, run_sql};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-/// The binary under test, with an environment that configures nothing.
+/// The binary under test, with an environment that configures nothing but the data directory's database.
 pub(crate) fn parlour(data_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
     let foreign = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PARLOUR_"));
     for (name, _) in foreign {
         command.env_remove(name);
     }
+    command.envs(environment(data_dir));
     command.args(arguments).arg("--data-dir").arg(data_dir);
     command
 }
@@ -22,7 +23,7 @@ fn run(data_dir: &Path, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn done(data_dir: &Path, arguments: &[&str]) -> String {
+pub(crate) fn done(data_dir: &Path, arguments: &[&str]) -> String {
     let output = run(data_dir, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -39,7 +40,7 @@ fn json(data_dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&done(data_dir, &[arguments, &["--json"]].concat())).unwrap()
 }
 
-#[tokio::test]
+#[both_databases]
 async fn members_added_beside_a_running_server_are_there_at_once() {
     let server = TestServer::with(|config| config.auth.jwt_secret = parlour_server::config::Secret::default()).await;
     let data = server.data_dir();
@@ -64,8 +65,8 @@ async fn members_added_beside_a_running_server_are_there_at_once() {
     assert_eq!(bob.thread_with(&ann, "").await["results"][0]["sender"]["deleted"], true);
 }
 
-#[test]
-fn members_are_listed_shown_and_refused_with_a_reason() {
+#[both_databases]
+async fn members_are_listed_shown_and_refused_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     done(data, &["user", "add", "--id", "1", "--username", "ann", "--role", "moderator"]);
@@ -91,7 +92,7 @@ fn members_are_listed_shown_and_refused_with_a_reason() {
     assert_eq!(json(data, &["follow", "1", "2"])["changed"], false);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_token_is_printed_alone_and_opens_the_door() {
     let server = TestServer::with(|config| config.auth.jwt_secret = parlour_server::config::Secret::default()).await;
     server.member(7, "ann").await;
@@ -102,7 +103,7 @@ async fn a_token_is_printed_alone_and_opens_the_door() {
 }
 
 #[test]
-fn secrets_and_database_are_made_once_for_their_owner_alone() {
+fn secrets_and_an_sqlite_database_are_made_once_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
@@ -117,13 +118,16 @@ fn secrets_and_database_are_made_once_for_their_owner_alone() {
     assert!(!first.contains(&secret));
 }
 
-#[test]
-fn the_schema_is_brought_up_once_and_a_newer_one_refused() {
+#[both_databases]
+async fn the_schema_is_brought_up_once_and_a_newer_one_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     assert_eq!(done(data, &["migrate"]), "0001_init\n0002_find_imported\n");
     assert_eq!(done(data, &["migrate"]), "The database is up to date.\n");
-    set_schema_version(&data.join("parlour.db"), 999);
+    match backend() {
+        Backend::Sqlite => set_schema_version(&data.join("parlour.db"), 999),
+        Backend::Postgres => run_sql(data, "insert into schema_migrations (number, name) values (999, 'later')"),
+    }
     for command in [&["migrate"][..], &["serve", "--listen", "127.0.0.1:0"], &["user", "list"]] {
         let error = failed(data, command);
         assert!(error.contains("schema version 999") && error.contains("knows only up to 2"), "{error}");
@@ -188,7 +192,7 @@ fn the_version_and_the_openapi_document_are_printed() {
     assert_eq!(document["info"]["title"], "Parlour");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_health_check_tells_a_server_that_works_from_one_that_does_not() {
     let server = TestServer::start().await;
     let (data, address) = (server.data_dir(), format!("server.listen={}", server.address));
@@ -253,7 +257,7 @@ impl Demo {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_demo_shows_the_same_community_at_every_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut counts = Vec::new();
@@ -272,8 +276,8 @@ async fn the_demo_shows_the_same_community_at_every_start() {
     assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
 }
 
-#[test]
-fn a_server_told_to_stop_ends_well() {
+#[both_databases]
+async fn a_server_told_to_stop_ends_well() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = parlour(folder.path(), &["serve", "--listen", "127.0.0.1:0"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -294,7 +298,7 @@ fn a_server_told_to_stop_ends_well() {
 }
 
 /// What a send was answered with 201 is on disk, whatever happens to the process in the next instant.
-#[tokio::test]
+#[both_databases]
 async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();

@@ -4,7 +4,7 @@
 mod admin;
 mod inbox;
 
-use parlour_testkit::{Member, TestServer, ids, texts};
+use parlour_testkit::{Member, TestServer, both_databases, ids, texts};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -73,7 +73,7 @@ fn with(mut object: Value, more: Value) -> Value {
     object
 }
 
-#[tokio::test]
+#[both_databases]
 async fn me_shows_every_field_and_others_see_all_but_the_private_ones() {
     let server = TestServer::start().await;
     let (_, bob) = server.ann_and_bob().await;
@@ -98,7 +98,7 @@ async fn me_shows_every_field_and_others_see_all_but_the_private_ones() {
     assert_eq!(ann.send(&bob, "hello").await["sender"], public);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn me_of_a_plain_member_has_the_defaults() {
     let server = TestServer::start().await;
     let ann = server.member(1, "ann").await;
@@ -120,7 +120,7 @@ async fn me_of_a_plain_member_has_the_defaults() {
     assert_eq!((&blocked["status"], &blocked["permission"]["follow_user"]), (&json!("b"), &json!(false)));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_unseen_counter_counts_unread_messages_and_drops_on_reading() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -147,7 +147,7 @@ async fn the_unseen_counter_counts_unread_messages_and_drops_on_reading() {
     assert_eq!((unseen(&ann).await, unseen(&bob).await), (json!(0), json!(1)));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn can_send_pm_to_says_for_every_pair_what_a_send_then_does() {
     let server = TestServer::start().await;
     let people = [
@@ -185,7 +185,7 @@ async fn can_send_pm_to_says_for_every_pair_what_a_send_then_does() {
     assert_eq!(allowed, expected, "7 has hidden 1 and the moderator, 5 is blocked, 6 is deleted");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn who_follows_decides_the_connection_status_and_the_right_to_write() {
     let server = TestServer::start().await;
     let (ann, bob) = (server.member(1, "ann").await, server.member(2, "bob").await);
@@ -208,7 +208,7 @@ async fn who_follows_decides_the_connection_status_and_the_right_to_write() {
     server.visitor().get("/api/v2/user/2/").await.refused(401, "not_authenticated");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_deleted_user_can_still_be_looked_at() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -232,7 +232,7 @@ async fn a_deleted_user_can_still_be_looked_at() {
     assert_eq!(user["can_send_pm_to"], true);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn settings_begin_with_the_defaults_and_change_one_by_one() {
     let mut server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -266,7 +266,7 @@ async fn settings_begin_with_the_defaults_and_change_one_by_one() {
     assert_eq!(server.sign_in(1, "ann").get(path).await.expect(200), expected);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn wrong_settings_and_those_of_others_are_refused() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -299,7 +299,7 @@ async fn wrong_settings_and_those_of_others_are_refused() {
     assert_eq!(ann.get(path).await.expect(200), before);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_follow_is_toggled_and_moves_the_counters_of_both() {
     let server = TestServer::start().await;
     let (ann, bob) = (server.member(1, "ann").await, server.member(2, "bob").await);
@@ -323,7 +323,7 @@ async fn a_follow_is_toggled_and_moves_the_counters_of_both() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_follow_is_refused_to_oneself_to_nobody_to_the_blocked_and_across_a_hide() {
     let server = TestServer::start().await;
     let (ann, bob) = (server.member(1, "ann").await, server.member(2, "bob").await);
@@ -355,7 +355,7 @@ async fn ann_among(server: &TestServer, count: i64) -> Member {
     ann
 }
 
-#[tokio::test]
+#[both_databases]
 async fn followers_and_followings_are_read_to_the_end_by_their_links_or_by_offset() {
     let server = TestServer::start().await;
     let ann = ann_among(&server, 45).await;
@@ -393,7 +393,7 @@ async fn followers_and_followings_are_read_to_the_end_by_their_links_or_by_offse
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_follower_who_leaves_between_two_pages_makes_no_gap() {
     let server = TestServer::start().await;
     let ann = ann_among(&server, 45).await;
@@ -408,7 +408,7 @@ async fn a_follower_who_leaves_between_two_pages_makes_no_gap() {
     assert!(rest.iter().all(|page| page["count"] == 41));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_page_has_at_most_a_hundred_rows_and_its_link_says_so() {
     let server = TestServer::start().await;
     let ann = ann_among(&server, 120).await;
@@ -425,7 +425,7 @@ async fn a_page_has_at_most_a_hundred_rows_and_its_link_says_so() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn lists_refuse_wrong_windows_and_cursors_by_name() {
     let server = TestServer::start().await;
     let ann = ann_among(&server, 25).await;
@@ -456,7 +456,7 @@ async fn lists_refuse_wrong_windows_and_cursors_by_name() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn while_one_of_two_hides_the_other_neither_writes() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -481,7 +481,7 @@ async fn while_one_of_two_hides_the_other_neither_writes() {
     assert!(!is(&ann, "is_hidden", 2).await);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_role_writes_across_a_hide_and_gets_no_answer() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -500,7 +500,7 @@ async fn a_role_writes_across_a_hide_and_gets_no_answer() {
     ann.try_send(&bob, "no longer").await.refused(403, "permission_denied");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn hidden_ids_come_as_a_plain_list_in_order() {
     let server = TestServer::start().await;
     let ann = ann_among(&server, 30).await;

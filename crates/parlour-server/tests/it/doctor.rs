@@ -1,7 +1,7 @@
 //! `parlour doctor`: every counter, position and row that is wrong is named, healed beside a running server, and shown right at once.
 
 use crate::cli::parlour;
-use parlour_testkit::{Member, TestServer};
+use parlour_testkit::{Backend, Member, TestServer, backend, both_databases, run_sql};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,10 +14,13 @@ fn doctor(data: &Path, flags: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
 }
 
+/// A change as a damage would make it, without asking whether it makes sense.
 fn corrupt(data: &Path, sql: &str) {
+    if backend() == Backend::Postgres {
+        return run_sql(data, sql);
+    }
     let database = Connection::open(data.join("parlour.db")).unwrap();
     database.busy_timeout(Duration::from_secs(30)).unwrap();
-    // As a damage would, without asking whether it makes sense.
     database.execute_batch(&format!("pragma foreign_keys = off; begin immediate; {sql}; commit;")).unwrap();
 }
 
@@ -91,7 +94,7 @@ const HEALED: [(&str, &str); 30] = [
     ("update users set search_text = 'nobody'", "users.search_text"),
 ];
 
-#[tokio::test]
+#[both_databases]
 async fn what_is_wrong_is_named_and_healed_beside_a_running_server() {
     let server = TestServer::start().await;
     let members = community(&server).await;
@@ -129,16 +132,12 @@ async fn what_is_wrong_is_named_and_healed_beside_a_running_server() {
     assert_eq!(doctor(&data, &[]).0, Some(0));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn what_nothing_can_bring_back_is_named_and_left_alone() {
-    let mut server = TestServer::start().await;
-    community(&server).await;
-    server.stop().await;
-    let data = server.data_dir();
     let losses = [
         ("delete from messages where seq = 2", "messages.seq"),
         ("update messages set id = id - 1000000000 where seq = 4", "messages.id"),
-        ("update messages set id = 1 << 60 where seq = 9", "id.range"),
+        ("update messages set id = 1152921504606846976 where seq = 9", "id.range"),
         ("update messages set sender_id = 77 where seq = 2", "messages.sender_id"),
         ("delete from members where user_id = 2", "members.user_id"),
         ("update users set profile = '[' where id = 1", "users.profile"),
@@ -146,14 +145,16 @@ async fn what_nothing_can_bring_back_is_named_and_left_alone() {
         ("update idempotency_keys set messages = '[[12345,2,1]]'", "idempotency_keys.message"),
         ("update idempotency_keys set messages = 'x'", "idempotency_keys.messages"),
         ("insert into imported_messages values ('gone', 12345)", "imported_messages.message"),
-        ("insert into follows values (1, 99, 0)", "foreign_key"),
+        ("insert into user_renderings values (99, 1, '{}')", "foreign_key"),
     ];
-    let whole = copy_of(&data);
     for (sql, what) in losses {
-        let folder = copy_of(whole.path());
-        corrupt(folder.path(), sql);
+        let mut server = TestServer::start().await;
+        community(&server).await;
+        server.stop().await;
+        let data = server.data_dir();
+        corrupt(&data, sql);
         for flags in [&[][..], &["--repair"]] {
-            let (code, report) = doctor(folder.path(), flags);
+            let (code, report) = doctor(&data, flags);
             let named = |problem: &Value| problem["what"] == what && problem["repairable"] == false;
             assert!(report["problems"].as_array().unwrap().iter().any(named), "{what} is named after {sql}: {report}");
             assert_eq!((code, &report["sound"]), (Some(4), &json!(false)), "{sql}");
@@ -161,7 +162,7 @@ async fn what_nothing_can_bring_back_is_named_and_left_alone() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_row_that_damage_moved_to_strangers_is_shown_to_nobody() {
     let server = TestServer::start().await;
     let [_, _, carla] = community(&server).await;
@@ -189,7 +190,7 @@ fn copy_of(data: &Path) -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_named_and_never_written_to() {
+async fn a_damaged_sqlite_file_is_named_and_never_written_to() {
     let mut server = TestServer::start().await;
     community(&server).await;
     server.stop().await;
@@ -208,7 +209,7 @@ async fn a_damaged_file_is_named_and_never_written_to() {
 }
 
 #[test]
-fn without_a_database_there_is_nothing_to_examine() {
+fn without_an_sqlite_file_there_is_nothing_to_examine() {
     let folder = tempfile::tempdir().unwrap();
     let output = parlour(folder.path(), &["doctor"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

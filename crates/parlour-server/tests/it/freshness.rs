@@ -1,7 +1,7 @@
 //! What a server keeps in memory is never out of date, whoever changes the database: every answer is the one of a server that keeps nothing.
 
 use parlour_server::config::ByteSize;
-use parlour_testkit::{Member, TestServer};
+use parlour_testkit::{Member, TestServer, both_databases};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 /// A server on the database of `first`; to that one, whatever it writes comes from somewhere else.
 async fn beside(first: &TestServer, page_cache: ByteSize) -> TestServer {
-    let database = format!("sqlite:{}", first.data_dir().join("parlour.db").display());
+    let database = first.database();
     TestServer::with(|config| {
         config.storage.database = database;
         config.cache.pages = page_cache;
@@ -93,28 +93,25 @@ async fn all_agree(servers: &[&TestServer], thread: &Value) {
     }
 }
 
-#[test]
-fn servers_on_one_database_answer_like_one_that_keeps_nothing() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+#[both_databases]
+async fn servers_on_one_database_answer_like_one_that_keeps_nothing() {
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
     let steps = prop::collection::vec((any_step(), any::<bool>(), any::<bool>()), 150);
     let steps = steps.new_tree(&mut runner).unwrap().current();
-    runtime.block_on(async {
-        let first = first().await;
-        first.ann_and_bob().await;
-        let (second, truth) = (beside(&first, ByteSize::mib(1)).await, beside(&first, ByteSize::mib(0)).await);
-        let thread = first.sign_in(1, "ann").send(&first.sign_in(2, "bob"), "hello").await["thread_id"].clone();
-        for (step, on_first, by_ann) in steps {
-            let server = if on_first { &first } else { &second };
-            let (ann, bob) = (server.sign_in(1, "ann"), server.sign_in(2, "bob"));
-            let (member, other) = if by_ann { (&ann, &bob) } else { (&bob, &ann) };
-            take(server, member, other, step).await;
-            all_agree(&[&first, &second, &truth], &thread).await;
-        }
-    });
+    let first = first().await;
+    first.ann_and_bob().await;
+    let (second, truth) = (beside(&first, ByteSize::mib(1)).await, beside(&first, ByteSize::mib(0)).await);
+    let thread = first.sign_in(1, "ann").send(&first.sign_in(2, "bob"), "hello").await["thread_id"].clone();
+    for (step, on_first, by_ann) in steps {
+        let server = if on_first { &first } else { &second };
+        let (ann, bob) = (server.sign_in(1, "ann"), server.sign_in(2, "bob"));
+        let (member, other) = if by_ann { (&ann, &bob) } else { (&bob, &ann) };
+        take(server, member, other, step).await;
+        all_agree(&[&first, &second, &truth], &thread).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[both_databases(flavor = "multi_thread", worker_threads = 4)]
 async fn whoever_was_told_that_it_is_sent_finds_it_whichever_server_is_asked() {
     let first = first().await;
     let (ann, bob) = first.ann_and_bob().await;

@@ -1,7 +1,7 @@
 //! What HTTP itself asks of a server: addresses, methods, headers, slow and broken requests, and stopping.
 
 use parlour_server::config::Duration as Span;
-use parlour_testkit::{Answer, Member, TestServer, Visitor};
+use parlour_testkit::{Answer, Member, TestServer, Visitor, both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -112,7 +112,7 @@ fn send_head(server: &TestServer, more: &str) -> String {
 
 // ---- Addresses and methods ----
 
-#[tokio::test]
+#[both_databases]
 async fn an_unknown_address_is_not_found() {
     let server = TestServer::start().await;
     let paths = [
@@ -140,7 +140,7 @@ async fn an_unknown_address_is_not_found() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_address_that_climbs_leads_nowhere() {
     let server = TestServer::start().await;
     for path in
@@ -151,7 +151,7 @@ async fn an_address_that_climbs_leads_nowhere() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn every_answer_from_400_on_has_the_error_shape_outside_the_api_too() {
     let server = TestServer::start().await;
     for path in ["/docs/%FF", "/docs/nope", "/docs/%2e%2e%2fCargo.toml", "/%FF", "/docs/a/b"] {
@@ -161,7 +161,7 @@ async fn every_answer_from_400_on_has_the_error_shape_outside_the_api_too() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_head_of_a_page_is_that_of_its_get_without_a_body() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -176,7 +176,7 @@ async fn the_head_of_a_page_is_that_of_its_get_without_a_body() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_wrong_method_is_refused_and_the_right_ones_are_named() {
     let server = TestServer::start().await;
     let (ann, _) = server.ann_and_bob().await;
@@ -209,7 +209,7 @@ async fn a_wrong_method_is_refused_and_the_right_ones_are_named() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_final_slash_and_doubled_ones_make_no_difference() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -231,7 +231,7 @@ async fn the_final_slash_and_doubled_ones_make_no_difference() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_head_request_gets_the_head_of_the_answer() {
     let server = TestServer::start().await;
     let (ann, _) = server.ann_and_bob().await;
@@ -247,7 +247,7 @@ async fn a_head_request_gets_the_head_of_the_answer() {
     assert_eq!((head.status.as_u16(), head.text.as_str()), (401, ""));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn odd_query_strings_are_as_good_as_none() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -329,7 +329,7 @@ impl InboxAnswer for Member {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn every_answer_has_a_request_id_of_its_own() {
     let server = TestServer::start().await;
     let mut seen = HashSet::new();
@@ -343,7 +343,7 @@ async fn every_answer_has_a_request_id_of_its_own() {
     assert_ne!(visitor.send_request(forged).await.header("x-request-id"), "forged");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn no_cache_keeps_an_answer_and_no_browser_guesses_its_type() {
     let server = TestServer::start().await;
     for answer in answers_of_every_kind(&server).await {
@@ -387,7 +387,7 @@ fn assert_allows(answer: &Answer) {
     assert_eq!(answer.header("access-control-allow-credentials"), "", "no cookies");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_browser_app_of_any_origin_may_call_by_default() {
     let server = TestServer::start().await;
     let (ann, _) = server.ann_and_bob().await;
@@ -406,7 +406,7 @@ async fn a_browser_app_of_any_origin_may_call_by_default() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn only_the_configured_origins_may_call() {
     let origins = ["https://app.example", "https://other.example:8443"];
     let server = TestServer::with(|c| c.server.cors_origins = origins.map(str::to_owned).to_vec()).await;
@@ -431,7 +431,7 @@ async fn only_the_configured_origins_may_call() {
 
 // ---- Slow, large and broken requests ----
 
-#[tokio::test]
+#[both_databases]
 async fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
     let server = TestServer::with(|c| c.server.header_timeout = Span::seconds(1)).await;
     for half in ["GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ", "GET /hea", "G"] {
@@ -443,7 +443,7 @@ async fn a_head_that_does_not_come_to_its_end_is_not_waited_for() {
     is_alive(&server).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_body_that_does_not_come_to_its_end_is_not_waited_for() {
     let server = TestServer::with(|c| c.server.request_timeout = Span::seconds(1)).await;
     let (_, bob) = server.ann_and_bob().await;
@@ -461,7 +461,7 @@ async fn a_body_that_does_not_come_to_its_end_is_not_waited_for() {
     assert_eq!(bob.inbox().await["count"], 0);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_head_that_is_too_large_is_refused() {
     let server = TestServer::start().await;
     let large = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: {}\r\n\r\n", "x".repeat(300_000));
@@ -475,7 +475,7 @@ async fn a_head_that_is_too_large_is_refused() {
     is_alive(&server).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_configured_size_of_a_head_counts() {
     let server = TestServer::with(|c| c.server.max_header = parlour_server::config::ByteSize::kib(8)).await;
     let with_header =
@@ -485,7 +485,7 @@ async fn the_configured_size_of_a_head_counts() {
 }
 
 /// A body over the limit is answered even to a client that sends all of it first, and its rest is never taken for a request.
-#[tokio::test]
+#[both_databases]
 async fn a_body_that_is_too_large_is_refused_and_its_rest_is_no_request() {
     let server = TestServer::start().await;
     let (_, bob) = server.ann_and_bob().await;
@@ -505,7 +505,7 @@ async fn a_body_that_is_too_large_is_refused_and_its_rest_is_no_request() {
 }
 
 /// A client that keeps its connections must know which are at their end: its next request would be lost on them.
-#[tokio::test]
+#[both_databases]
 async fn an_answer_before_the_end_of_the_body_says_so_when_the_connection_ends() {
     let server = TestServer::start().await;
     server.ann_and_bob().await;
@@ -538,7 +538,7 @@ async fn an_answer_before_the_end_of_the_body_says_so_when_the_connection_ends()
 }
 
 /// A client that uses its connections again gets every answer, whatever it sends too much of.
-#[tokio::test]
+#[both_databases]
 async fn a_client_that_sent_too_much_goes_on_with_its_next_request() {
     let server = TestServer::start().await;
     let (ann, _) = server.ann_and_bob().await;
@@ -554,7 +554,7 @@ async fn a_client_that_sent_too_much_goes_on_with_its_next_request() {
     ann.post_raw(PM, "application/json", exact).await.refused_field("recipients", "does_not_exist");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn garbage_on_the_socket_never_hurts_the_server() {
     let server = TestServer::start().await;
     let token = server.token(1);
@@ -590,7 +590,7 @@ async fn garbage_on_the_socket_never_hurts_the_server() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_absolute_target_and_http_1_0_are_answered() {
     let server = TestServer::start().await;
     let absolute = say(&server, b"GET http://elsewhere/healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -612,7 +612,7 @@ async fn next_link(bob: &Visitor, path: &str, headers: &[(&str, &str)]) -> Strin
 
 const NEXT: &str = "/api/v2/pm/?limit=1&offset=1&user=1";
 
-#[tokio::test]
+#[both_databases]
 async fn a_public_address_with_a_path_stands_in_links_and_may_stand_in_requests() {
     for public_url in ["https://example.org/chat", "https://example.org/chat/"] {
         let server = TestServer::with(|c| c.server.public_url = public_url.into()).await;
@@ -633,7 +633,7 @@ async fn a_public_address_with_a_path_stands_in_links_and_may_stand_in_requests(
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn forwarding_headers_of_a_stranger_are_ignored() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -649,7 +649,7 @@ async fn forwarding_headers_of_a_stranger_are_ignored() {
     assert_eq!(next_link(&bob, PM, &[("host", "talk.example:8080")]).await, format!("http://talk.example:8080{NEXT}"));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn forwarding_headers_of_a_trusted_proxy_count_if_they_make_an_address() {
     let server = TestServer::with(|c| c.server.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -689,7 +689,7 @@ async fn is_refused(address: SocketAddr) {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_request_that_is_still_arriving_when_the_server_stops_gets_its_answer() {
     let mut server = TestServer::start().await;
     let address = server.address;
@@ -716,7 +716,7 @@ async fn a_request_that_is_still_arriving_when_the_server_stops_gets_its_answer(
     assert_eq!(bob.inbox().await["results"][0]["message"], "the last one");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_idle_connection_does_not_keep_the_server_from_stopping() {
     let mut server = TestServer::start().await;
     let idle = Wire::to(&server).await;
@@ -730,7 +730,7 @@ async fn an_idle_connection_does_not_keep_the_server_from_stopping() {
 
 // ---- Health and documentation ----
 
-#[tokio::test]
+#[both_databases]
 async fn the_server_says_that_it_lives_and_can_work() {
     let server = TestServer::start().await;
     for path in ["/healthz", "/readyz"] {
@@ -738,7 +738,7 @@ async fn the_server_says_that_it_lives_and_can_work() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_documentation_loads_nothing_from_elsewhere() {
     let server = TestServer::start().await;
     let visitor = server.visitor();
@@ -765,7 +765,7 @@ async fn the_documentation_loads_nothing_from_elsewhere() {
     assert!(start.contains("../api/v2/openapi.json") && !start.contains("petstore"), "{start}");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_documentation_s_address_without_its_slash_leads_there() {
     let server = TestServer::start().await;
     let said = say(&server, b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -779,7 +779,7 @@ async fn the_documentation_s_address_without_its_slash_leads_there() {
     assert!(said.to_ascii_lowercase().contains("\r\nlocation: /chat/docs/\r\n"), "{said}");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_openapi_document_is_3_1_and_whole() {
     let server = TestServer::start().await;
     let answer = server.visitor().get("/api/v2/openapi.json").await;

@@ -1,6 +1,6 @@
 //! Sending with an `Idempotency-Key`: however often and whenever a send is repeated, it happens once and answers the same.
 
-use parlour_testkit::{Answer, Member, TestServer, texts};
+use parlour_testkit::{Answer, Member, TestServer, both_databases, texts};
 use reqwest::Method;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ async fn four_friends(server: &TestServer) -> [Member; 4] {
     [ann, bob, cyd, dan]
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_sends_nothing_and_answers_the_same_bytes() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -62,7 +62,7 @@ async fn a_repeat_sends_nothing_and_answers_the_same_bytes() {
     assert_eq!(bob.thread_with(&ann, "").await["count"], 3, "without the key and under another one it is another send");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_marks_nothing_unread_again_and_moves_no_conversation() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, _] = four_friends(&server).await;
@@ -76,7 +76,7 @@ async fn a_repeat_marks_nothing_unread_again_and_moves_no_conversation() {
     assert_eq!(bob.inbox().await, before);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_is_recognised_after_a_restart() {
     let mut server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -88,7 +88,7 @@ async fn a_repeat_is_recognised_after_a_restart() {
     send_with_key(&ann, "k", to(&[&bob], "other")).await.refused(422, "idempotency_key_reused");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_is_recognised_years_and_many_messages_later() {
     let mut server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -105,7 +105,7 @@ async fn a_repeat_is_recognised_years_and_many_messages_later() {
     assert_eq!(bob.thread_with(&ann, "").await["count"], 61);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_is_recognised_when_a_new_send_would_be_refused() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -121,7 +121,7 @@ async fn a_repeat_is_recognised_when_a_new_send_would_be_refused() {
     assert_eq!(bob.thread_with(&ann, "").await["count"], 1);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_is_the_same_to_the_byte_after_the_recipient_unfollowed() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -134,7 +134,7 @@ async fn a_repeat_is_the_same_to_the_byte_after_the_recipient_unfollowed() {
     assert_replays(&repeat, &first);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn ten_sends_at_once_under_one_key_make_one_message() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, _] = four_friends(&server).await;
@@ -156,7 +156,7 @@ async fn ten_sends_at_once_under_one_key_make_one_message() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn ten_different_sends_at_once_under_one_key_make_one_message() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -173,7 +173,7 @@ async fn ten_different_sends_at_once_under_one_key_make_one_message() {
     assert_eq!(texts(&bob.thread_with(&ann, "").await), [sent[0].json()[0]["message"].as_str().unwrap()]);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_key_is_its_sender_s_own() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, _] = four_friends(&server).await;
@@ -190,7 +190,7 @@ async fn a_key_is_its_sender_s_own() {
     assert_eq!(texts(&cyd.thread_with(&ann, "").await), ["hello", "another text"]);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_key_used_for_something_else_sends_nothing() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, dan] = four_friends(&server).await;
@@ -219,7 +219,7 @@ async fn a_key_used_for_something_else_sends_nothing() {
     assert_replays(&send_with_key(&ann, "k", to(&[&bob, &cyd], "hello there")).await, &first);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_key_covers_every_message_of_a_send_to_three() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, dan] = four_friends(&server).await;
@@ -237,7 +237,7 @@ async fn a_key_covers_every_message_of_a_send_to_three() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_refused_send_leaves_its_key_free() {
     let server = TestServer::start().await;
     let (ann, bob) = (server.member(1, "ann").await, server.member(2, "bob").await);
@@ -254,7 +254,7 @@ async fn a_refused_send_leaves_its_key_free() {
     assert_eq!(texts(&bob.thread_with(&ann, "").await), ["hello"]);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_malformed_key_is_refused_by_the_name_of_its_header() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -274,7 +274,7 @@ async fn a_malformed_key_is_refused_by_the_name_of_its_header() {
     assert_eq!(bob.inbox().await["count"], 0);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn every_visible_ascii_character_may_stand_in_a_key() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -287,7 +287,7 @@ async fn every_visible_ascii_character_may_stand_in_a_key() {
     assert_eq!(bob.thread_with(&ann, "").await["count"], 4);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_of_what_was_taken_back_brings_no_text_back() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -308,7 +308,7 @@ async fn a_repeat_of_what_was_taken_back_brings_no_text_back() {
 }
 
 /// Limits are of the day; the answer to a send is for ever.
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_is_recognised_after_the_limits_were_lowered() {
     let mut server = TestServer::start().await;
     let [ann, bob, carla, _] = four_friends(&server).await;

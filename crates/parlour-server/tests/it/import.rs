@@ -4,7 +4,7 @@ use crate::cli::parlour;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use parlour_core::import::{Marks, OnRefusal, Outcome, Record, import_batch};
-use parlour_testkit::{TestServer, ids, texts, user_id};
+use parlour_testkit::{TestServer, both_databases, ids, texts, user_id};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;
@@ -52,7 +52,7 @@ fn small_community() -> Vec<Value> {
     lines
 }
 
-#[tokio::test]
+#[both_databases]
 async fn history_reads_back_in_order_with_its_times_and_authors_beside_a_running_server() {
     let server = TestServer::start().await;
     let output = import(&server.data_dir(), file(&small_community()).as_bytes(), &[]);
@@ -74,7 +74,7 @@ async fn history_reads_back_in_order_with_its_times_and_authors_beside_a_running
     assert!(ids(&page)[0] < ids(&page)[1]);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_second_import_changes_nothing_and_a_longer_one_adds_the_rest() {
     let server = TestServer::start().await;
     let mut lines = small_community();
@@ -88,8 +88,8 @@ async fn a_second_import_changes_nothing_and_a_longer_one_adds_the_rest() {
     assert_eq!((page["count"].as_i64(), *texts(&page).last().unwrap()), (Some(31), "later"));
 }
 
-#[test]
-fn gzip_and_plain_files_are_taken_alike() {
+#[both_databases]
+async fn gzip_and_plain_files_are_taken_alike() {
     let folder = tempfile::tempdir().unwrap();
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(file(&small_community()).as_bytes()).unwrap();
@@ -101,8 +101,8 @@ fn gzip_and_plain_files_are_taken_alike() {
     assert_eq!(summary(&output), (Some(0), counted(0, 35, 0)));
 }
 
-#[test]
-fn a_wrong_line_is_named_by_number_and_field_and_the_rest_goes_on() {
+#[both_databases]
+async fn a_wrong_line_is_named_by_number_and_field_and_the_rest_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let wrong: Vec<(Value, &str)> = vec![
         (json!({ "type": "message", "ext_id": "x" }), "sender: This field is required."),
@@ -151,8 +151,8 @@ fn a_wrong_line_is_named_by_number_and_field_and_the_rest_goes_on() {
     assert!(!errors.contains("secret words"), "what a line holds is not repeated");
 }
 
-#[test]
-fn a_file_that_is_no_import_is_refused_at_its_first_line() {
+#[both_databases]
+async fn a_file_that_is_no_import_is_refused_at_its_first_line() {
     let folder = tempfile::tempdir().unwrap();
     for (input, expected) in [
         (r#"{"type":"user","id":1,"username":"x"}"#, "line 1: must be"),
@@ -165,8 +165,8 @@ fn a_file_that_is_no_import_is_refused_at_its_first_line() {
     }
 }
 
-#[test]
-fn a_strict_import_stops_at_the_first_refused_line_and_keeps_nothing_of_its_batch() {
+#[both_databases]
+async fn a_strict_import_stops_at_the_first_refused_line_and_keeps_nothing_of_its_batch() {
     let folder = tempfile::tempdir().unwrap();
     let lines =
         [user(1), user(2), message("a", 1, 2, 0, "hi"), message("b", 1, 2, 0, " "), message("c", 1, 2, 0, "ho")];
@@ -177,7 +177,7 @@ fn a_strict_import_stops_at_the_first_refused_line_and_keeps_nothing_of_its_batc
     assert_eq!(users.stdout, b"", "one transaction, taken back as a whole");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn every_field_of_a_user_comes_through() {
     let server = TestServer::start().await;
     let full = json!({
@@ -202,7 +202,7 @@ async fn every_field_of_a_user_comes_through() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn what_is_unread_in_a_living_thread_stays_unread_and_the_past_is_refused() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -235,7 +235,7 @@ async fn import_past(server: &TestServer, messages: &[(&str, i64, i64)]) -> Vec<
     import_batch(&server.app.core, records.collect(), OnRefusal::GoOn).await.unwrap()
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_thread_that_a_member_deleted_returns_with_what_is_imported_later_alone() {
     let server = TestServer::start().await;
     import(&server.data_dir(), file(&small_community()).as_bytes(), &[]);
@@ -247,8 +247,8 @@ async fn a_thread_that_a_member_deleted_returns_with_what_is_imported_later_alon
     assert_eq!(all["count"], 31);
 }
 
-#[test]
-fn ids_brought_along_are_kept_and_must_be_free_and_grow() {
+#[both_databases]
+async fn ids_brought_along_are_kept_and_must_be_free_and_grow() {
     let folder = tempfile::tempdir().unwrap();
     let with_id = |id: i64, ext_id: &str, second: i64| {
         let mut line = message(ext_id, 1, 2, second, "hi");
@@ -273,8 +273,8 @@ fn ids_brought_along_are_kept_and_must_be_free_and_grow() {
     }
 }
 
-#[test]
-fn blank_lines_before_the_header_do_not_replace_it() {
+#[both_databases]
+async fn blank_lines_before_the_header_do_not_replace_it() {
     let folder = tempfile::tempdir().unwrap();
     let output = import(folder.path(), format!("\n\n{}\n", user(1)).as_bytes(), &[]);
     assert_eq!(output.status.code(), Some(1));

@@ -1,7 +1,7 @@
 //! How often: limits of members and of addresses, and what a caller is told about them.
 
 use parlour_server::config::Frequency;
-use parlour_testkit::{Answer, Member, TestServer};
+use parlour_testkit::{Answer, Member, TestServer, both_databases};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn count(member: &Member, other: &Member) -> Value {
     member.thread_with(other, "").await["count"].clone()
 }
 
-#[tokio::test]
+#[both_databases]
 async fn sends_beyond_the_limit_are_refused_change_nothing_and_come_back_in_time() {
     let server = strict().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -50,7 +50,7 @@ async fn sends_beyond_the_limit_are_refused_change_nothing_and_come_back_in_time
     assert_eq!(count(&ann, &bob).await, 5);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_send_to_several_counts_once_for_each_and_goes_to_all_or_none() {
     let server = TestServer::with(|config| {
         config.limits.enabled = true;
@@ -66,7 +66,7 @@ async fn a_send_to_several_counts_once_for_each_and_goes_to_all_or_none() {
     assert_eq!((count(&ann, &bob).await, count(&ann, &carla).await), (json!(1), json!(1)));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn new_conversations_beyond_the_limit_are_refused_and_old_ones_go_on() {
     let server = strict().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -83,7 +83,7 @@ async fn new_conversations_beyond_the_limit_are_refused_and_old_ones_go_on() {
     ann.send(&carla, "an answer").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn searches_beyond_the_limit_are_refused() {
     let server = strict().await;
     let (ann, _) = server.ann_and_bob().await;
@@ -94,7 +94,7 @@ async fn searches_beyond_the_limit_are_refused() {
     ann.get(PM).await.expect(200);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_address_has_a_limit_of_its_own_which_a_trusted_proxy_tells_apart() {
     let server = TestServer::with(|config| {
         config.limits.enabled = true;
@@ -120,7 +120,7 @@ async fn an_address_has_a_limit_of_its_own_which_a_trusted_proxy_tells_apart() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_repeat_of_a_send_is_answered_without_a_second_conversation_being_counted() {
     let server = strict().await;
     let (ann, bob) = server.ann_and_bob().await;

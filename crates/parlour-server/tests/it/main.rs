@@ -5,7 +5,6 @@
 mod access_matrix;
 mod appendix_b;
 mod auth;
-mod backup;
 mod bad_input;
 mod cli;
 mod directory;
@@ -21,3 +20,5 @@ mod metrics;
 mod openapi;
 mod privacy;
 mod seed_page;
+mod several_servers;
+mod sqlite_backup;

@@ -1,6 +1,6 @@
 //! The OpenAPI document says what is answered. That every answer keeps to it is for Schemathesis; here stands what it once found.
 
-use parlour_testkit::TestServer;
+use parlour_testkit::{TestServer, both_databases};
 use parlour_types::ErrorCode;
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ async fn schema(server: &TestServer, name: &str) -> Value {
     document["components"]["schemas"][name].clone()
 }
 
-#[tokio::test]
+#[both_databases]
 async fn error_codes_are_documented_as_they_are_sent() {
     let server = TestServer::start().await;
     let sent: Vec<Value> = ErrorCode::ALL.iter().map(|code| json!(code)).collect();
@@ -19,7 +19,7 @@ async fn error_codes_are_documented_as_they_are_sent() {
     assert!(documented["enum"].as_array().unwrap().contains(&refused["errors"][0]["code"]));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_empty_page_may_be_both_of_two_documented_kinds() {
     let server = TestServer::start().await;
     let (ann, _) = server.ann_and_bob().await;

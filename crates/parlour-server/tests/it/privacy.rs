@@ -1,6 +1,7 @@
 //! What members write, and what lets them in, stays out of the log, of error answers and of the answers to others: shown on the
 //! built binary, at its most talkative.
 
+use parlour_testkit::{both_databases, environment};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -29,10 +30,11 @@ const CANARIES: [&str; 6] = [TEXT, DELETED_TEXT, REFUSED_TEXT, TERM, ADDRESS, NO
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// `parlour`, with nothing of this process's environment.
+/// `parlour`, with nothing of this process's environment but the data directory's database.
 fn parlour(data_dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
     command.env_clear().args(arguments).arg("--data-dir").arg(data_dir).stdin(Stdio::null());
+    command.envs(environment(data_dir));
     command
 }
 
@@ -339,12 +341,12 @@ async fn nothing_private_is_logged(format: &str) {
     assert_free_of(&log, &["hello from cid"], "the log");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_log_for_people_holds_nothing_private() {
     nothing_private_is_logged("human").await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_log_for_machines_holds_nothing_private() {
     nothing_private_is_logged("json").await;
 }

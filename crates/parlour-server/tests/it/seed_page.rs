@@ -1,6 +1,6 @@
 //! The page from which everything grew, "Get a Thread": its request as it stands there, its parameters and its example's fields.
 
-use parlour_testkit::{TestServer, ids, texts};
+use parlour_testkit::{TestServer, both_databases, ids, texts};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn import_thread_3(server: &TestServer) {
     import_batch(&server.app.core, records, OnRefusal::Stop).await.unwrap();
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_request_of_the_page_answers_as_the_page_says() {
     let server = server_with_thread_3().await;
     let ann = server.sign_in(1, "ann");
@@ -51,7 +51,7 @@ fn is_time(value: &Value) -> bool {
     text.len() == "2019-08-24T14:15:22.000000+00:00".len() && text.ends_with("+00:00") && text.as_bytes()[10] == b'T'
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_page_needs_authentication() {
     let server = server_with_thread_3().await;
     let answer = server.visitor().get("/api/v2/pm/?thread=3").await;
@@ -59,7 +59,7 @@ async fn the_page_needs_authentication() {
     assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"api\"");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn every_parameter_of_the_page_does_what_its_row_says() {
     let server = server_with_thread_3().await;
     let ann = server.sign_in(1, "ann");
@@ -88,7 +88,7 @@ async fn every_parameter_of_the_page_does_what_its_row_says() {
     assert_eq!(page("thread=3&limit=1000").await, (25, span(101, 125), false, false));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_thread_reads_the_same_at_any_depth() {
     let server = server_with_thread_3().await;
     let bob = server.sign_in(2, "bob");
@@ -105,7 +105,7 @@ async fn a_thread_reads_the_same_at_any_depth() {
     assert_eq!(seen, (1..=25).map(|n| format!("message {n}")).collect::<Vec<_>>());
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_message_sent_and_deleted_meanwhile_moves_the_positions_and_never_the_rows() {
     let server = server_with_thread_3().await;
     let (ann, bob) = (server.sign_in(1, "ann"), server.sign_in(2, "bob"));
@@ -120,7 +120,7 @@ async fn a_message_sent_and_deleted_meanwhile_moves_the_positions_and_never_the_
     assert_eq!(texts(&older), ["message 24", "message 25"], "a deleted id still says where to read on");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_schema_of_every_field_is_in_the_openapi_document() {
     let server = TestServer::start().await;
     let document = server.visitor().get("/api/v2/openapi.json").await.expect(200);

@@ -3,7 +3,7 @@
 use super::{ME, ids, view};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use parlour_server::config::ProvisionMode;
-use parlour_testkit::{Answer, JWT_SECRET, Member, TestServer, texts};
+use parlour_testkit::{Answer, JWT_SECRET, Member, TestServer, both_databases, texts};
 use serde_json::{Value, json};
 
 const USERS: &str = "/api/v2/admin/users/";
@@ -38,7 +38,7 @@ async fn assert_nobody(watcher: &Member, id: i64) {
     watcher.get(&format!("/api/v2/user/{id}/")).await.refused(404, "not_found");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn users_are_created_updated_and_left_unchanged() {
     let server = TestServer::start().await;
     let watcher = watcher(&server).await;
@@ -66,7 +66,7 @@ async fn users_are_created_updated_and_left_unchanged() {
     assert_eq!(view(&watcher, 1).await["bio"], "b");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_user_named_by_ext_id_alone_gets_an_id_and_keeps_it() {
     let mut server = TestServer::start().await;
     let row = json!([{ "ext_id": "crm:77", "username": "eve" }, { "ext_id": "crm:78", "username": "fay" }]);
@@ -91,7 +91,7 @@ async fn a_user_named_by_ext_id_alone_gets_an_id_and_keeps_it() {
     try_upsert(&server, json!([{ "username": "who" }])).await.refused_field("users[0].id", "required");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn an_ext_id_belongs_to_one_user() {
     let server = TestServer::start().await;
     let watcher = watcher(&server).await;
@@ -111,7 +111,7 @@ async fn an_ext_id_belongs_to_one_user() {
     assert_eq!(view(&watcher, 5).await["ext_id"], "a", "case counts");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn one_bad_user_and_none_is_stored() {
     let server = TestServer::start().await;
     let watcher = watcher(&server).await;
@@ -135,7 +135,7 @@ async fn one_bad_user_and_none_is_stored() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn unknown_fields_and_wrong_types_are_named() {
     let server = TestServer::start().await;
     let wrong = [
@@ -176,7 +176,7 @@ async fn unknown_fields_and_wrong_types_are_named() {
         .refused(415, "unsupported_media_type");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_thousand_rows_are_taken_and_one_more_is_refused() {
     let server = TestServer::start().await;
     let watcher = watcher(&server).await;
@@ -192,7 +192,7 @@ async fn a_thousand_rows_are_taken_and_one_more_is_refused() {
     assert_eq!(view(&watcher, 1).await["followings_counter"], 999);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn only_the_admin_key_opens_the_admin_api() {
     let server = TestServer::start().await;
     let watcher = watcher(&server).await;
@@ -212,7 +212,7 @@ async fn only_the_admin_key_opens_the_admin_api() {
     server.backend().get("/api/v2/pm/").await.refused(401, "token_not_valid");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn follows_are_set_by_id_or_ext_id_and_repeat_without_effect() {
     let server = TestServer::start().await;
     let watcher = watcher(&server).await;
@@ -249,7 +249,7 @@ async fn follows_are_set_by_id_or_ext_id_and_repeat_without_effect() {
     bob.try_send(&ann, "and she no longer follows him").await.refused(403, "permission_denied");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn one_bad_follow_and_none_is_set() {
     let server = TestServer::start().await;
     let watcher = watcher(&server).await;
@@ -275,7 +275,7 @@ async fn one_bad_follow_and_none_is_set() {
     server.backend().post(FOLLOWS, json!({})).await.refused_field("follows", "required");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_change_to_a_user_shows_at_once_wherever_others_see_them() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
@@ -320,7 +320,7 @@ fn token(server: &TestServer, claims: Value) -> String {
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &super::with(needed, claims), &key).unwrap()
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_good_token_of_an_unknown_user_is_refused_unless_the_community_wants_otherwise() {
     let server = TestServer::start().await;
     let watcher = watcher(&server).await;
@@ -333,7 +333,7 @@ async fn a_good_token_of_an_unknown_user_is_refused_unless_the_community_wants_o
     assert_nobody(&watcher, 77).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn on_first_sight_a_good_token_creates_its_user() {
     let server = TestServer::with(|config| config.auth.provision = ProvisionMode::OnFirstSight).await;
     let watcher = watcher(&server).await;
@@ -365,7 +365,7 @@ async fn on_first_sight_a_good_token_creates_its_user() {
     assert_nobody(&watcher, 80).await;
 }
 
-#[tokio::test]
+#[both_databases]
 async fn on_first_sight_ten_requests_at_once_create_one_user() {
     let server = TestServer::with(|config| config.auth.provision = ProvisionMode::OnFirstSight).await;
     let eve = server.sign_in(77, "eve");

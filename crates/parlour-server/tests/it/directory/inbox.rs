@@ -1,7 +1,7 @@
 //! The list of conversations: its order, its rows, its counts and its links.
 
 use super::{ids_of_all, keys, walk};
-use parlour_testkit::{Member, TestServer, ids};
+use parlour_testkit::{Member, TestServer, both_databases, ids};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn unread(member: &Member, other: &Member) -> i64 {
     count
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_latest_activity_stands_first_and_a_tie_goes_to_the_younger_thread() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, dan] = four_friends(&server).await;
@@ -62,7 +62,7 @@ async fn the_latest_activity_stands_first_and_a_tie_goes_to_the_younger_thread()
     assert_eq!(partners(&ann).await, [4, 2, 3], "and neither does hiding");
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_row_has_exactly_its_eleven_fields_and_keeps_who_began() {
     let server = TestServer::start().await;
     let [ann, bob, ..] = four_friends(&server).await;
@@ -96,7 +96,7 @@ async fn a_row_has_exactly_its_eleven_fields_and_keeps_who_began() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_unread_count_is_exact() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, _] = four_friends(&server).await;
@@ -126,7 +126,7 @@ async fn the_unread_count_is_exact() {
     assert_eq!((unread(&ann, &cyd).await, unread(&cyd, &ann).await), (2, 0));
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_thread_without_messages_leaves_the_list_and_returns_under_its_id() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, _] = four_friends(&server).await;
@@ -151,7 +151,7 @@ async fn a_thread_without_messages_leaves_the_list_and_returns_under_its_id() {
     assert_eq!(ids(&bob.thread_with(&ann, "").await), [next["id"].as_i64().unwrap()]);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn looking_at_the_list_changes_nothing() {
     let server = TestServer::start().await;
     let [ann, bob, cyd, _] = four_friends(&server).await;
@@ -183,7 +183,7 @@ async fn ann_with_45_conversations(server: &TestServer) -> (Member, Vec<i64>) {
     (ann, threads)
 }
 
-#[tokio::test]
+#[both_databases]
 async fn the_links_lead_once_through_every_conversation() {
     let server = TestServer::start().await;
     let (ann, threads) = ann_with_45_conversations(&server).await;
@@ -210,7 +210,7 @@ async fn the_links_lead_once_through_every_conversation() {
     }
 }
 
-#[tokio::test]
+#[both_databases]
 async fn what_comes_to_the_top_between_pages_repeats_no_conversation_and_skips_none() {
     let server = TestServer::start().await;
     let (ann, threads) = ann_with_45_conversations(&server).await;
@@ -234,7 +234,7 @@ async fn what_comes_to_the_top_between_pages_repeats_no_conversation_and_skips_n
     assert_eq!(pages[4]["count"], 46);
 }
 
-#[tokio::test]
+#[both_databases]
 async fn a_conversation_not_yet_shown_that_moves_to_the_top_is_found_there_and_shifts_no_other() {
     let server = TestServer::start().await;
     let (ann, threads) = ann_with_45_conversations(&server).await;
