@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// References that PostgreSQL does not check at every write, as table, column and parent: what a send writes refers to rows that its
 /// transaction holds locked, and looking each of them up again would cost a third of the send. The doctor checks them.
-pub(crate) const UNCHECKED: [(&str, &str, &str); 8] = [
+pub const UNCHECKED: [(&str, &str, &str); 8] = [
     ("direct_threads", "thread_id", "threads"),
     ("messages", "thread_id", "threads"),
     ("messages", "sender_id", "users"),

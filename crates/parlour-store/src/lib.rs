@@ -35,6 +35,7 @@ pub mod threads;
 pub mod users;
 
 pub use db::{Read, Tx};
+pub use dialect::UNCHECKED as UNCHECKED_REFERENCES;
 pub use error::{DriverError, Result, StoreError};
 pub use observation::{Observation, Observer};
 pub use postgres::{Options, Settings, without_password};
