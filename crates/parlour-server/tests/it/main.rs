@@ -18,6 +18,7 @@ mod import;
 mod limits;
 mod metrics;
 mod openapi;
+mod postgres;
 mod privacy;
 mod seed_page;
 mod several_servers;

@@ -66,7 +66,9 @@ impl Postgres {
         let round_trips = Arc::<AtomicU64>::default();
         let connector = Arc::new(Connector { settings, round_trips: Arc::clone(&round_trips) });
         let (ids, observed) = (Arc::new(Mutex::new(IdGenerator::shared())), Arc::<Observed>::default());
-        let lease = Arc::new(LeaseKeeper::start(Arc::clone(&connector), Arc::clone(&ids))?);
+        // What it does is nobody's question, and so no round trip of anybody's.
+        let apart = Arc::new(Connector { settings: connector.settings.clone(), round_trips: Arc::default() });
+        let lease = Arc::new(LeaseKeeper::start(apart, Arc::clone(&ids))?);
         let sender =
             Sender::start(Arc::clone(&connector), Arc::clone(&ids), Arc::clone(&lease), Arc::clone(&observed))?;
         Ok(Self {
