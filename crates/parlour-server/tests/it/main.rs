@@ -7,6 +7,7 @@ mod appendix_b;
 mod auth;
 mod bad_input;
 mod cli;
+mod differential;
 mod directory;
 mod doctor;
 mod escaping;
