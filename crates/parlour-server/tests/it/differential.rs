@@ -18,7 +18,7 @@ const HISTORIES: usize = 2_000;
 const WORLDS: usize = 2;
 
 /// Members of a history, who meet nobody else.
-const MEMBERS: i64 = 4;
+const MEMBERS: i64 = 3;
 
 /// What Unicode makes of upper and lower case, of width and of direction.
 const NAMES: [&str; 12] =
@@ -146,11 +146,8 @@ impl World {
             stage.take(*who, step).await;
         }
         for who in 0..MEMBERS {
-            stage.get(who, "user/me/").await;
             stage.every_page(who, "pm/?limit=2".into()).await;
-            for other in (0..MEMBERS).filter(|other| *other != who) {
-                stage.every_page(who, format!("pm/?user={}&limit=7", first + other)).await;
-            }
+            stage.every_page(who, format!("pm/?user={}&limit=7", first + (who + 1) % MEMBERS)).await;
         }
     }
 
@@ -289,7 +286,7 @@ impl Stage<'_> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_histories_get_the_same_answers_from_both_databases() {
     let mut runner = TestRunner::default();
-    let history = prop::collection::vec((member(), step()), 1..16);
+    let history = prop::collection::vec((member(), step()), 1..14);
     let mut worlds = tokio::task::JoinSet::new();
     for _ in 0..WORLDS {
         let histories: Vec<History> =
@@ -300,7 +297,7 @@ async fn random_histories_get_the_same_answers_from_both_databases() {
                 world.play(number, history).await;
             }
             let [sqlite, postgres] = world.export();
-            assert!(sqlite.iter().filter(|byte| **byte == b'\n').count() > 4 * HISTORIES / WORLDS);
+            assert!(sqlite.iter().filter(|byte| **byte == b'\n').count() > 3 * HISTORIES / WORLDS);
             assert!(sqlite == postgres, "the exports differ");
         });
     }
