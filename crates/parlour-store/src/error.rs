@@ -193,12 +193,11 @@ impl From<tokio_postgres::Error> for StoreError {
         let unreachable = |reason| Self::Unreachable { reason };
         let Some(code) = error.code() else {
             // No answer of the server's: the way to it, or what this side makes of the answer.
-            let way = error.is_closed()
-                || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>());
-            return if way {
-                unreachable("the connection failed")
-            } else if error.to_string().starts_with("error performing TLS handshake") {
+            let by_io = std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>());
+            return if error.to_string().starts_with("error performing TLS handshake") {
                 unreachable("no encrypted connection could be made")
+            } else if error.is_closed() || by_io {
+                unreachable("the connection failed")
             } else {
                 Self::Driver(DriverError::Postgres { code: error.to_string() })
             };

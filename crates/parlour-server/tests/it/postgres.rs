@@ -109,7 +109,7 @@ async fn a_send_is_two_round_trips_with_its_commit() {
         assert_eq!(trips_of_send(&server, &ann, &[2], None).await, 2);
         assert_eq!(trips_of_send(&server, &bob, &[1], None).await, 2);
         assert_eq!(trips_of_send(&server, &ann, &[2, 3], None).await, 2);
-        assert_eq!(trips_of_send(&server, &ann, &[2, 3], Some("a new key")).await, 2);
+        assert_eq!(trips_of_send(&server, &ann, &[2, 3], Some("a-new-key")).await, 2);
         // What is opened for the first time is prepared the first time.
         assert!(trips_of_send(&server, &deniz, &[1], None).await <= 2);
         assert_eq!(trips_of_send(&server, &deniz, &[3], None).await, 2);
@@ -133,7 +133,8 @@ fn migrate(database: &str, environment: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
     command.args(["migrate", "--database", database, "--data-dir"]).arg(folder.path());
-    command.envs(environment.iter().copied()).output().unwrap()
+    // Of the tests, and no setting.
+    command.env_remove("PARLOUR_TEST_POSTGRES").envs(environment.iter().copied()).output().unwrap()
 }
 
 fn complaint(output: &Output) -> String {
