@@ -33,7 +33,7 @@ use config::Config;
 use links::PublicUrl;
 use metrics::Metrics;
 use parlour_core::{Clock, Core};
-use parlour_store::{DATABASE_FILE, Location, Settings, Store, StoreError, without_password};
+use parlour_store::{DATABASE_FILE, Location, Options, Settings, Store, StoreError, without_password};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
@@ -64,15 +64,22 @@ pub fn open_core(config: &Config, clock: Clock) -> anyhow::Result<Core> {
 /// # Errors
 /// An address that this release cannot open.
 pub fn database(config: &Config) -> Result<Location, StoreError> {
-    let address = config.storage.database.as_str();
+    match config.storage.database.as_str() {
+        "" => Ok(Location::Sqlite(config.storage.data_dir.join(DATABASE_FILE))),
+        address => location(address, config.postgres.options()),
+    }
+}
+
+/// Where an address points; `options` are for PostgreSQL.
+///
+/// # Errors
+/// An address that this release cannot open.
+pub fn location(address: &str, options: Options) -> Result<Location, StoreError> {
     match address.split_once(':') {
-        None if address.is_empty() => Ok(Location::Sqlite(config.storage.data_dir.join(DATABASE_FILE))),
         Some(("sqlite", path)) if !path.is_empty() => Ok(Location::from(path.strip_prefix("//").unwrap_or(path))),
-        Some(("postgres" | "postgresql", _)) => {
-            Settings::parse(address, config.postgres.options()).map(Location::Postgres)
-        }
+        Some(("postgres" | "postgresql", _)) => Settings::parse(address, options).map(Location::Postgres),
         _ => {
-            let reason = "it must be empty, sqlite:PATH or postgres://user:password@host:port/database";
+            let reason = "it must be sqlite:PATH or postgres://user:password@host:port/database";
             Err(StoreError::Address { address: without_password(address), reason })
         }
     }

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A value bound to a query.
@@ -176,6 +177,28 @@ pub(crate) enum Source<'c> {
     Postgres(&'c Session),
 }
 
+impl Source<'_> {
+    /// Runs a change and says how many rows it touched.
+    pub(crate) fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<usize> {
+        match self {
+            Self::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                bind(&mut statement, params)?;
+                Ok(statement.raw_execute()?)
+            }
+            Self::Postgres(session) => session.execute(sql, params),
+        }
+    }
+
+    /// Runs statements without parameters or answer.
+    pub(crate) fn run(&self, sql: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Self::Postgres(session) => session.run(sql),
+        }
+    }
+}
+
 /// One snapshot of the database: everything read through it belongs together.
 pub struct Read<'c> {
     source: Source<'c>,
@@ -244,7 +267,30 @@ impl<'c> Read<'c> {
         }
     }
 
-    /// The same for answers of any length, of which only a piece is in memory at a time. `see` may ask further questions.
+    /// The same until `see` has enough. What it does not take is not kept in memory either, so rows may be of any size.
+    pub(crate) fn until(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut see: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        match self.source {
+            Source::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                bind(&mut statement, params)?;
+                let mut rows = statement.raw_query();
+                while let Some(row) = rows.next()? {
+                    if see(&Row::Sqlite(row))?.is_break() {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            Source::Postgres(session) => session.until(sql, params, |row| see(&Row::Postgres(row))),
+        }
+    }
+
+    /// As [`Read::each`] for answers of any length, of which only a piece is in memory at a time. `see` may ask further questions.
     pub(crate) fn scan(
         &self,
         sql: &str,
@@ -312,14 +358,7 @@ impl<'c> Tx<'c> {
 
     /// Runs a change and says how many rows it touched.
     pub(crate) fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<usize> {
-        match self.source {
-            Source::Sqlite(connection) => {
-                let mut statement = connection.prepare_cached(sql)?;
-                bind(&mut statement, params)?;
-                Ok(statement.raw_execute()?)
-            }
-            Source::Postgres(session) => session.execute(sql, params),
-        }
+        self.source.execute(sql, params)
     }
 
     /// Runs a change that must touch exactly one row.

@@ -1,6 +1,7 @@
 //! Every difference between the SQL of the two databases, each with its reason. All other SQL is one text for both.
 
 use crate::batch::{Column, Form};
+use crate::db::Source;
 use crate::threads::{inbox_rows, membership_columns};
 use std::borrow::Cow;
 
@@ -16,6 +17,14 @@ pub const UNCHECKED: [(&str, &str, &str); 8] = [
     ("idempotency_keys", "sender_id", "users"),
     ("user_renderings", "user_id", "users"),
 ];
+
+/// Whether there is a table of the name `?1`: each has a catalogue of its own.
+pub(crate) const fn table_exists(source: Source<'_>) -> &'static str {
+    match source {
+        Source::Sqlite(_) => "select exists (select 1 from sqlite_schema where type = 'table' and name = ?1)",
+        Source::Postgres(_) => "select to_regclass(?1) is not null",
+    }
+}
 
 /// `sql`, which is written for SQLite, as PostgreSQL takes it.
 ///

@@ -42,6 +42,21 @@ pub enum StoreError {
         /// The newest version this binary knows.
         known: i64,
     },
+    /// A copy into the database was not finished.
+    #[error(
+        "the database holds an unfinished copy: run the same `parlour copy` again, which goes on with it, or empty the database"
+    )]
+    Unfinished,
+    /// The database was written by an older release, and is only to be read.
+    #[error(
+        "the database has schema version {found}, older than this release's {newest}: run `parlour migrate` on it first"
+    )]
+    SchemaTooOld {
+        /// The version in the database.
+        found: i64,
+        /// The version of this release.
+        newest: i64,
+    },
     /// The database address has a form that this release cannot open.
     #[error("cannot open the database {address:?}: {reason}")]
     Address {

@@ -11,6 +11,7 @@
 //! What may never be added: HTTP, rules about who may do what, a clock.
 
 mod batch;
+pub mod copy;
 mod db;
 mod dialect;
 pub mod doctor;

@@ -1,6 +1,8 @@
 //! Brings a database to the schema of this release. Migrations are numbered, run once each, and never change after release. Each has the same
 //! number and name for both databases.
 
+use crate::copy;
+use crate::db::{Read, Source};
 use crate::error::{Result, StoreError};
 use crate::postgres::Session;
 use rusqlite::{Connection, TransactionBehavior};
@@ -41,21 +43,34 @@ pub(crate) fn version(connection: &Connection) -> Result<i64> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// Refuses a database that a newer release wrote.
+/// Refuses a database that a newer release wrote, and one that a copy has not finished.
 pub(crate) fn check(connection: &Connection) -> Result<()> {
-    known(version(connection)?).map(drop)
+    known(version(connection)?)?;
+    refuse_unfinished(&Read::new(Source::Sqlite(connection)))
+}
+
+/// Refuses a database that a copy has not finished: a part of a community must not be taken for the whole.
+pub(crate) fn refuse_unfinished(read: &Read<'_>) -> Result<()> {
+    if copy::is_unfinished(read)? { Err(StoreError::Unfinished) } else { Ok(()) }
 }
 
 fn known(version: i64) -> Result<i64> {
     if version > NEWEST { Err(StoreError::SchemaTooNew { found: version, known: NEWEST }) } else { Ok(version) }
 }
 
+/// Refuses a schema that is not this release's, where nothing may be written to bring it up to date.
+pub(crate) fn refuse_older(version: i64) -> Result<()> {
+    match known(version)? {
+        NEWEST => Ok(()),
+        found => Err(StoreError::SchemaTooOld { found, newest: NEWEST }),
+    }
+}
+
 /// Runs what is missing, each step in a transaction of its own, and answers the names of the steps it ran.
 pub(crate) fn run(connection: &mut Connection) -> Result<Vec<String>> {
-    check(connection)?;
     let mut done = Vec::new();
     // Without a lock as long as nothing is missing: commands that only read do not wait for a busy server.
-    let present = version(connection)?;
+    let present = known(version(connection)?)?;
     for migration in MIGRATIONS.iter().filter(|migration| migration.number > present) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Asked again under the lock: another process may have been faster.

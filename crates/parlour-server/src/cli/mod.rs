@@ -2,6 +2,7 @@
 
 mod backup;
 mod config;
+mod copy;
 mod demo;
 mod doctor;
 mod export;
@@ -77,6 +78,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the database; the server must be stopped.
     Restore(restore::RestoreArgs),
+    /// Copy a whole community from one database to another, SQLite or PostgreSQL, and verify it; the server must be stopped.
+    Copy(copy::CopyArgs),
     /// Recount everything that is stored and could be derived, and say what is wrong; exit code 4 if something is.
     Doctor(doctor::DoctorArgs),
     /// Bring the database to this release's schema. `serve` does it too.
@@ -116,6 +119,7 @@ impl Cli {
             Command::Import(args) => return import::import(common, &args),
             Command::Backup(args) => backup::backup(common, &args)?,
             Command::Restore(args) => restore::restore(common, &args)?,
+            Command::Copy(args) => copy::copy(common, &args)?,
             Command::Doctor(args) => return doctor::doctor(common, &args),
             Command::Migrate => migrate(common)?,
             Command::Openapi => println!("{}", crate::openapi::json()),

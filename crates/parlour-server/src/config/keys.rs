@@ -56,6 +56,10 @@ pub(super) const KEYS: &[Key] = &[
     key("postgres.connect_timeout", "Connecting to one host takes no longer."),
     key("postgres.statement_timeout", "A statement that takes longer is given up; its request is answered 503."),
     key("postgres.wait_timeout", "A request that waits longer for a free connection is answered 503."),
+    secret("copy.from_user", "Who signs in at the PostgreSQL that parlour copy reads. Empty: as postgres.user."),
+    secret("copy.from_password", "The password there. Empty: as postgres.password."),
+    secret("copy.to_user", "Who signs in at the PostgreSQL that parlour copy fills. Empty: as postgres.user."),
+    secret("copy.to_password", "The password there. Empty: as postgres.password."),
     secret(
         "auth.jwt_secret",
         "Shared secret of the tokens (HS256), at least 32 bytes. Empty: made once and kept in jwt.secret in the data directory.",

@@ -1,10 +1,12 @@
 //! Configuration: defaults < TOML file < environment `PARLOUR_…` < flags. Read once at start.
 
+mod copy;
 mod keys;
 mod layers;
 mod values;
 mod written;
 
+pub use copy::Copying;
 pub use layers::{ConfigError, Flag, Layers};
 pub use values::{ByteSize, Duration, Frequency, Secret};
 pub use written::{example, reference};
@@ -24,6 +26,8 @@ pub struct Config {
     pub storage: Storage,
     /// How a PostgreSQL server is used.
     pub postgres: Postgres,
+    /// Who copies from one database to another.
+    pub copy: Copying,
     /// Tokens.
     pub auth: Auth,
     /// Messages.

@@ -176,7 +176,7 @@ fn the_configuration_is_printed_checked_and_explained() {
         ("postgres://me:hidden@localhost:many/db", "it must be postgres://"),
         ("postgres:///db", "it names no host"),
         ("postgres://localhost/db", "it names no user"),
-        ("mysql://me:hidden@localhost/db", "it must be empty, sqlite:PATH or postgres://"),
+        ("mysql://me:hidden@localhost/db", "it must be sqlite:PATH or postgres://"),
     ] {
         let error = failed(data, &["config", "check", "--database", address]);
         assert!(error.contains(why) && !error.contains("hidden"), "{error}");

@@ -223,6 +223,11 @@ fn extend(session: &Session, node: i64, owner: &str, known: i64) -> Result<Optio
     Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
 }
 
+/// Whether any process holds a number, or was killed while it held one, less than its term ago.
+pub(super) fn is_any_held(session: &Session) -> Result<bool> {
+    Ok(!session.query(&format!("select 1 from nodes where expires_at > {NOW} limit 1"), &[])?.is_empty())
+}
+
 fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }

@@ -36,6 +36,12 @@ const ATTEMPTS: u32 = 12;
 /// The longest pause before the second try; each further one may be twice as long, up to 64 times.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 
+/// How long a statement may take, and a transaction wait, that a copy is made in.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// A page of a table is read by its key. Without knowledge of the tables, sorting all of them for each page could look cheaper.
+const BY_KEY: &str = "set enable_sort = off";
+
 const READ: &str = "begin isolation level repeatable read, read only";
 pub(crate) const CHANGE: &str = "begin isolation level repeatable read";
 /// For what locks first: whoever waited for a lock then reads what its holder wrote.
@@ -182,20 +188,41 @@ pub(crate) fn migrate(settings: Settings) -> Result<Vec<String>> {
     // The caller may be on a thread that must not wait.
     let migrating = std::thread::spawn(move || {
         let session = Session::connect(&settings, &Arc::default())?;
-        let encoding = session.query("select current_setting('server_encoding') = 'UTF8'", &[])?;
-        if !encoding.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
-            return Err(StoreError::Address { address: settings.name(), reason: "its encoding must be UTF8" });
-        }
-        match migrate::run_postgres(&session) {
-            // Two processes began with an empty database.
-            Err(StoreError::Conflict) => {
-                session.run("rollback")?;
-                migrate::run_postgres(&session)
-            }
-            done => done,
-        }
+        migrate::refuse_unfinished(&Read::new(Source::Postgres(&session)))?;
+        bring_up(&session, &settings)
     });
     migrating.join().unwrap_or(Err(StoreError::WritePanicked))
+}
+
+fn bring_up(session: &Session, settings: &Settings) -> Result<Vec<String>> {
+    let encoding = session.query("select current_setting('server_encoding') = 'UTF8'", &[])?;
+    if !encoding.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
+        return Err(StoreError::Address { address: settings.name(), reason: "its encoding must be UTF8" });
+    }
+    match migrate::run_postgres(session) {
+        // Two processes began with an empty database.
+        Err(StoreError::Conflict) => {
+            session.run("rollback")?;
+            migrate::run_postgres(session)
+        }
+        done => done,
+    }
+}
+
+/// A connection to copy from, which keeps one snapshot.
+pub(crate) fn connect_to_read(settings: Settings) -> Result<Session> {
+    let session = Session::connect(&settings.with_patience(PATIENCE), &Arc::default())?;
+    session.run(BY_KEY)?;
+    session.run(READ)?;
+    Ok(session)
+}
+
+/// A connection to copy to, and its schema brought up to date; `None` while other processes use the database.
+pub(crate) fn connect_to_fill(settings: Settings) -> Result<Option<Session>> {
+    let session = Session::connect(&settings.clone().with_patience(PATIENCE), &Arc::default())?;
+    bring_up(&session, &settings)?;
+    session.run(BY_KEY)?;
+    Ok(if lease::is_any_held(&session)? { None } else { Some(session) })
 }
 
 /// Answers a question inside the transaction that `begin` begins, or in none.

@@ -6,11 +6,14 @@ use crate::batch::{Batch, Column, Form, Guard};
 use crate::db::Param;
 use crate::dialect;
 use crate::error::{Result, StoreError};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::{join, join_all};
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error;
+use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -131,7 +134,7 @@ impl Session {
             return;
         }
         let ending = async {
-            let mut ending = std::pin::pin!(self.client.batch_execute("rollback"));
+            let mut ending = pin!(self.client.batch_execute("rollback"));
             // The first look sends it, then the connection has its turn to write.
             drop(futures_util::poll!(&mut ending));
             tokio::task::yield_now().await;
@@ -155,6 +158,38 @@ impl Session {
     /// Runs statements without parameters or answer.
     pub(crate) fn run(&self, sql: &str) -> Result<()> {
         self.wait(self.client.batch_execute(sql))
+    }
+
+    /// Shows rows as they come to `see`, until it has enough. Inside it, nothing can be asked.
+    pub(crate) fn until(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+        mut see: impl FnMut(&Row) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let statement = self.statement(sql)?;
+        let mut seen = Ok(ControlFlow::Continue(()));
+        self.wait(async {
+            let mut rows = pin!(self.client.query_raw(&statement, params).await?);
+            while let Some(row) = rows.try_next().await? {
+                seen = see(&row);
+                if !matches!(seen, Ok(ControlFlow::Continue(()))) {
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        seen.map(drop)
+    }
+
+    /// Puts rows into a table, in the form of a binary `copy`, and says how many.
+    pub(crate) fn copy_in(&self, sql: &str, rows: Bytes) -> Result<u64> {
+        let statement = self.statement(sql)?;
+        self.wait(async {
+            let mut table = pin!(self.client.copy_in(&statement).await?);
+            table.send(rows).await?;
+            table.finish().await
+        })
     }
 
     /// Shows the rows of a long answer to `see`, a piece in memory at a time. Inside a transaction only.

@@ -118,6 +118,12 @@ impl Settings {
         format!("{} on {}", self.config.get_dbname().unwrap_or("the user's own database"), hosts.join(","))
     }
 
+    /// The same for work that keeps a transaction open while it is busy elsewhere.
+    pub(super) fn with_patience(mut self, patience: Duration) -> Self {
+        self.statement_timeout = self.statement_timeout.max(patience);
+        self
+    }
+
     /// Connects; whoever polls the running event loop afterwards drives the connection.
     pub(super) async fn connect(&self) -> Result<Client> {
         if let Some(tls) = &self.tls {

@@ -26,6 +26,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of one connection, in KiB.
 const CACHE_KIB: i64 = 8 * 1024;
 
+/// Page cache of a connection that fills a database, in KiB.
+const FILL_CACHE_KIB: i64 = 32 * 1024;
+
+/// Pages of the log after which such a connection folds it into the file.
+const FILL_LOG_PAGES: i64 = 8 * 1024;
+
 /// Read connections kept open at the most.
 const MAX_IDLE_READERS: usize = 32;
 
@@ -123,7 +129,11 @@ fn snapshot<T, E: From<StoreError>>(
 /// Opens a connection that writes. SQLite says what it cannot do, and not to which file.
 fn connect(path: &Path) -> Result<Connection> {
     create_private(path)?;
-    connect_writer(path).map_err(|error| match error {
+    connect_writer(path).map_err(|error| with_name(error, path))
+}
+
+fn with_name(error: StoreError, path: &Path) -> StoreError {
+    match error {
         StoreError::Driver(DriverError::Sqlite(source)) => match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly) => {
                 StoreError::File { path: path.to_owned(), source: std::io::Error::other(source) }
@@ -131,7 +141,7 @@ fn connect(path: &Path) -> Result<Connection> {
             _ => StoreError::Driver(DriverError::Sqlite(source)),
         },
         error => error,
-    })
+    }
 }
 
 fn connect_writer(path: &Path) -> Result<Connection> {
@@ -154,6 +164,48 @@ pub(crate) fn connect_reader(path: &Path) -> Result<Connection> {
     configure(&mut connection)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// A connection to copy from, which keeps one snapshot.
+pub(crate) fn connect_to_read(path: &Path) -> Result<Connection> {
+    let connection = connect_reader(path).map_err(|error| with_name(error, path))?;
+    connection.execute_batch("begin")?;
+    Ok(connection)
+}
+
+/// A connection to copy to, which keeps everybody else out, and its schema brought up to date; `None` while somebody has the database
+/// open.
+pub(crate) fn connect_to_fill(path: &Path) -> Result<Option<Connection>> {
+    create_private(path)?;
+    match connect_alone(path) {
+        Ok(connection) => Ok(Some(connection)),
+        Err(StoreError::Busy) => Ok(None),
+        Err(error) => Err(with_name(error, path)),
+    }
+}
+
+fn connect_alone(path: &Path) -> Result<Connection> {
+    let mut connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    configure(&mut connection)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "locking_mode", "exclusive")?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // A large piece goes into the log at a time, and keys of an index come in no order.
+    connection.pragma_update(None, "wal_autocheckpoint", FILL_LOG_PAGES)?;
+    connection.pragma_update(None, "cache_size", -FILL_CACHE_KIB)?;
+    // The lock is taken by the first write, and kept.
+    connection.execute_batch("begin immediate; commit")?;
+    migrate::run(&mut connection)?;
+    Ok(connection)
+}
+
+/// Brings everything that was written through [`connect_to_fill`] into the one file, and that to disk.
+pub(crate) fn settle(connection: &Connection, path: &Path) -> Result<()> {
+    let busy = connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, bool>(0))?;
+    if busy { Err(StoreError::Busy) } else { sync_folder(path) }
 }
 
 fn configure(connection: &mut Connection) -> Result<()> {
