@@ -4,7 +4,7 @@ use parlour_testkit::{Backend, TestServer, backend, both_databases, environment,
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 /// The binary under test, with an environment that configures nothing but the data directory's database.
 pub(crate) fn parlour(data_dir: &Path, arguments: &[&str]) -> Command {
@@ -212,6 +212,10 @@ pub(crate) struct Background(Child);
 impl Background {
     pub(crate) fn new(command: &mut Command) -> Self {
         Self(command.spawn().unwrap())
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.0.wait().unwrap()
     }
 
     pub(crate) fn kill(&mut self) {

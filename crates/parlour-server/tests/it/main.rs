@@ -8,6 +8,7 @@ mod auth;
 mod bad_input;
 mod cli;
 mod differential;
+mod copy;
 mod directory;
 mod doctor;
 mod escaping;
