@@ -203,18 +203,24 @@ pub enum DriverError {
     },
 }
 
+/// How the driver's words begin where something else came than the server's next answer.
+const GARBLED: [&str; 4] =
+    ["unexpected message", "error parsing response", "authentication error", "timeout waiting for server"];
+
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let unreachable = |reason| Self::Unreachable { reason };
         let Some(code) = error.code() else {
             // No answer of the server's: the way to it, or what this side makes of the answer.
+            let words = error.to_string();
             let by_io = std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>());
-            return if error.to_string().starts_with("error performing TLS handshake") {
+            let garbled = GARBLED.iter().any(|beginning| words.starts_with(beginning));
+            return if words.starts_with("error performing TLS handshake") {
                 unreachable("no encrypted connection could be made")
-            } else if error.is_closed() || by_io {
+            } else if error.is_closed() || by_io || garbled {
                 unreachable("the connection failed")
             } else {
-                Self::Driver(DriverError::Postgres { code: error.to_string() })
+                Self::Driver(DriverError::Postgres { code: words })
             };
         };
         match code.code() {
@@ -229,6 +235,9 @@ impl From<tokio_postgres::Error> for StoreError {
             "28000" | "28P01" => unreachable("it refuses the user or the password"),
             "3D000" => unreachable("there is no such database"),
             code if code.starts_with("08") => unreachable("the connection failed"),
+            code if code.starts_with("53") => unreachable("it has run out of memory or of another resource"),
+            code if code.starts_with("57") => unreachable("its operator intervened"),
+            code if code.starts_with("58") => unreachable("its own files fail"),
             code => Self::Driver(DriverError::Postgres { code: code.to_owned() }),
         }
     }
