@@ -8,6 +8,7 @@
 
 mod lanes;
 mod lease;
+mod retry;
 mod sender;
 mod session;
 mod settings;
@@ -22,6 +23,7 @@ use crate::migrate;
 use crate::observation::{Observation, Observed};
 use lanes::{Connector, Lanes, Seat};
 use lease::LeaseKeeper;
+use retry::{Failed, try_often};
 use sender::Sender;
 use session::COMMIT;
 use std::cell::RefCell;
@@ -29,12 +31,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-
-/// How often a transaction is tried that others come between.
-const ATTEMPTS: u32 = 12;
-
-/// The longest pause before the second try; each further one may be twice as long, up to 64 times.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
 
 /// How long a statement may take, and a transaction wait, that a copy is made in.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -114,7 +110,8 @@ impl Postgres {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let _place = self.long_reads.acquire().await.map_err(|_| StoreError::WriterStopped)?;
+        let place = tokio::time::timeout(self.connector.settings.wait, self.long_reads.acquire()).await;
+        let _place = place.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::WriterStopped)?;
         self.read(query).await
     }
 
@@ -130,7 +127,6 @@ impl Postgres {
         })
     }
 
-    /// The one place where a transaction is tried again.
     pub(crate) async fn write<T, E, F>(&self, begin: &'static str, mut change: F) -> Result<T, E>
     where
         F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
@@ -138,30 +134,8 @@ impl Postgres {
         E: From<StoreError> + Send + 'static,
     {
         let (ids, lease, observed) = (Arc::clone(&self.ids), Arc::clone(&self.lease), Arc::clone(&self.observed));
-        let attempts = move |seat: &mut Seat| {
-            let mut pause = FIRST_PAUSE;
-            let mut waited = false;
-            for attempt in 1.. {
-                let (error, failed) = match transact(seat, begin, (&ids, &observed), &mut change) {
-                    Ok(done) => return Ok(done),
-                    Err(failed) => failed,
-                };
-                match failed {
-                    Failed::Met if attempt < ATTEMPTS => {
-                        std::thread::sleep(pause.mul_f64(fastrand::f64()));
-                        pause = (pause * 2).min(FIRST_PAUSE * 64);
-                    }
-                    Failed::NoNode if !waited => {
-                        lease.wait_for_more();
-                        waited = true;
-                    }
-                    Failed::LostBeforeCommit if attempt == 1 => {}
-                    _ => return Err(error),
-                }
-            }
-            Err(StoreError::Conflict.into())
-        };
-        self.changes.run(attempts).await
+        let work = move |seat: &mut Seat| try_often(&lease, || transact(seat, begin, (&ids, &observed), &mut change));
+        self.changes.run(work).await
     }
 
     pub(crate) fn waiting_changes(&self) -> usize {
@@ -256,19 +230,6 @@ fn read_once<T, E: From<StoreError>>(
         session.leave();
     }
     answer
-}
-
-/// How a transaction failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Failed {
-    /// Another one came between.
-    Met,
-    /// There was no right to issue ids.
-    NoNode,
-    /// The connection broke while nothing was committed.
-    LostBeforeCommit,
-    /// In a way that trying again does not help, or must not be tried.
-    ForGood,
 }
 
 fn transact<T, E: From<StoreError>>(

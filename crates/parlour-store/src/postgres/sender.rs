@@ -3,9 +3,10 @@
 //! A group runs at read committed behind the locks of [`sends`](crate::sends): whoever waited for a lock then reads what its holder wrote. No
 //! snapshot is older than the locks, so nothing needs to be tried again because of another sender.
 
+use super::LOCKED_CHANGE;
 use super::lanes::{Connector, Seat};
 use super::lease::LeaseKeeper;
-use super::{ATTEMPTS, FIRST_PAUSE, Failed, LOCKED_CHANGE};
+use super::retry::{Failed, try_often};
 use crate::db::{Source, Tx};
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
@@ -14,6 +15,7 @@ use crate::sends::{Ask, Decision, Facts, Order, Sent, Undecided, send_group};
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,13 +30,30 @@ const GROUP: usize = 256;
 /// A send and the caller who waits for it.
 trait Pending: Order + Send {
     fn as_order(&mut self) -> &mut dyn Order;
-    fn is_given_up(&self) -> bool;
+    /// Whether it is still wanted. From the first time on its caller waits for what comes of it.
+    fn take_up(&mut self) -> bool;
     fn answer(self: Box<Self>, failure: Option<StoreError>);
 }
 
 struct Waiting<E, F> {
     order: Undecided<E, F>,
     caller: oneshot::Sender<Result<Sent, E>>,
+    turn: Turn,
+}
+
+/// Whether a send is begun or given up, which its caller and the connection settle between them: whoever comes first.
+#[derive(Clone, Default)]
+struct Turn {
+    settled: Arc<AtomicBool>,
+    /// Whether this side was first.
+    ours: bool,
+}
+
+impl Turn {
+    fn take(&mut self) -> bool {
+        self.ours = self.ours || !self.settled.swap(true, Ordering::AcqRel);
+        self.ours
+    }
 }
 
 impl<E: From<StoreError>, F: FnMut(&Facts<'_>) -> Result<Decision, E>> Order for Waiting<E, F> {
@@ -59,8 +78,8 @@ where
     }
 
     /// Whoever was told that it failed must not find it done.
-    fn is_given_up(&self) -> bool {
-        self.caller.is_closed()
+    fn take_up(&mut self) -> bool {
+        !self.caller.is_closed() && self.turn.take()
     }
 
     fn answer(self: Box<Self>, failure: Option<StoreError>) {
@@ -106,11 +125,20 @@ impl Sender {
         F: FnMut(&Facts<'_>) -> Result<Decision, E> + Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (caller, answered) = oneshot::channel();
-        let pending = Box::new(Waiting { order: Undecided::new(ask, decide), caller });
+        let (caller, mut answered) = oneshot::channel();
+        let mut turn = Turn::default();
+        let pending = Box::new(Waiting { order: Undecided::new(ask, decide), caller, turn: turn.clone() });
         let queue = self.queue.as_ref().ok_or(StoreError::WriterStopped)?;
-        queue.send_timeout(pending, self.wait).await.map_err(|_| StoreError::Busy)?;
-        answered.await.map_err(|_| StoreError::WriterStopped)?
+        let until = tokio::time::Instant::now() + self.wait;
+        let placed = tokio::time::timeout_at(until, queue.send(pending)).await;
+        placed.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::WriterStopped)?;
+        let answer = match tokio::time::timeout_at(until, &mut answered).await {
+            Ok(answer) => answer,
+            Err(_) if turn.take() => return Err(StoreError::Busy.into()),
+            // It is under way, and no longer a matter of waiting for a connection.
+            Err(_) => answered.await,
+        };
+        answer.map_err(|_| StoreError::WriterStopped)?
     }
 }
 
@@ -145,7 +173,8 @@ impl SenderThread {
     }
 
     fn send(&mut self, mut group: Group) {
-        let Err(error) = self.try_often(&mut group) else {
+        let lease = Arc::clone(&self.lease);
+        let Err(error) = try_often(&lease, || self.try_once(&mut group)) else {
             return group.into_iter().for_each(|pending| pending.answer(None));
         };
         if group.len() > 1 && !error.is_transient() {
@@ -157,25 +186,8 @@ impl SenderThread {
         group.into_iter().for_each(|pending| pending.answer(Some(error.again())));
     }
 
-    fn try_often(&mut self, group: &mut Group) -> Result<()> {
-        let mut pause = FIRST_PAUSE;
-        for attempt in 1.. {
-            let Err((error, failed)) = self.try_once(group) else { return Ok(()) };
-            match failed {
-                Failed::Met if attempt < ATTEMPTS => {
-                    std::thread::sleep(pause.mul_f64(fastrand::f64()));
-                    pause = (pause * 2).min(FIRST_PAUSE * 64);
-                }
-                Failed::NoNode if attempt == 1 => self.lease.wait_for_more(),
-                Failed::LostBeforeCommit if attempt == 1 => {}
-                _ => return Err(error),
-            }
-        }
-        Err(StoreError::Conflict)
-    }
-
     fn try_once(&mut self, group: &mut Group) -> Result<(), (StoreError, Failed)> {
-        group.retain(|pending| !pending.is_given_up());
+        group.retain_mut(|pending| pending.take_up());
         if group.is_empty() {
             return Ok(());
         }
