@@ -1,10 +1,10 @@
 //! Members who may all write to each other, brought in by the command line.
 
+use crate::server::Start;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The first member's number; others may be in the same database.
 const FIRST_ID: i64 = 1_000;
@@ -20,8 +20,8 @@ pub(crate) struct Community {
 }
 
 impl Community {
-    /// Brings `size` members into the database of `data_dir`, each following all.
-    pub(crate) fn create(parlour: &Path, data_dir: &Path, size: usize) -> Result<Self> {
+    /// Brings `size` members into the database that `start` serves, each following all.
+    pub(crate) fn create(start: &Start, size: usize) -> Result<Self> {
         let ids: Vec<i64> = (FIRST_ID..).take(size).collect();
         let mut lines = vec![json!({ "type": "parlour", "version": 1 })];
         lines.extend(ids.iter().map(|id| json!({ "type": "user", "id": id, "username": format!("torture{id}") })));
@@ -31,8 +31,8 @@ impl Community {
                 .extend(others.map(|followed| json!({ "type": "follow", "follower": follower, "followed": followed })));
         }
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        import(parlour, data_dir, &text)?;
-        let member = |id| Ok(Member { id, token: token(parlour, data_dir, id)? });
+        import(start, &text)?;
+        let member = |id| Ok(Member { id, token: token(start, id)? });
         Ok(Self { members: ids.into_iter().map(member).collect::<Result<_>>()? })
     }
 
@@ -43,9 +43,9 @@ impl Community {
 }
 
 /// Brings import lines in.
-fn import(parlour: &Path, data_dir: &Path, lines: &str) -> Result<()> {
-    let mut command = Command::new(parlour);
-    command.args(["import", "-", "--json", "--data-dir"]).arg(data_dir).stdin(Stdio::piped()).stdout(Stdio::piped());
+fn import(start: &Start, lines: &str) -> Result<()> {
+    let mut command = start.command("import");
+    command.args(["-", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.stderr(Stdio::piped()).spawn()?;
     child.stdin.take().context("a pipe")?.write_all(lines.as_bytes())?;
     let output = child.wait_with_output()?;
@@ -53,10 +53,8 @@ fn import(parlour: &Path, data_dir: &Path, lines: &str) -> Result<()> {
     Ok(())
 }
 
-fn token(parlour: &Path, data_dir: &Path, id: i64) -> Result<String> {
-    let mut command = Command::new(parlour);
-    command.args(["token", "--ttl", "1day", "--user", &id.to_string(), "--data-dir"]).arg(data_dir);
-    let output = command.output()?;
+fn token(start: &Start, id: i64) -> Result<String> {
+    let output = start.command("token").args(["--ttl", "1day", "--user", &id.to_string()]).output()?;
     ensure!(output.status.success(), "no token: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

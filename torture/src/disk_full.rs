@@ -33,7 +33,7 @@ struct Sums {
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let template = context.start()?;
-    let community = Community::create(&context.parlour, &template.data_dir, SENDERS)?;
+    let community = Community::create(&template, SENDERS)?;
     let mut sums = Sums::default();
     if context.is_small() {
         // The head of the log, the middle of a commit, and later; long enough for some commits to fail.
@@ -203,6 +203,6 @@ fn finish(
     sums.acknowledged += senders.acknowledged();
     sums.refused += senders.tally.refused();
     sums.slowest_refusal = sums.slowest_refusal.max(senders.tally.slowest_refusal());
-    context.stop_and_examine(server, &start.data_dir, report)?;
+    context.stop_and_examine(server, start, report)?;
     report.look_for_panics(&start.log)
 }

@@ -1,9 +1,8 @@
 //! `parlour doctor`, which looks at a closed database and counts everything again.
 
+use crate::server::Start;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-use std::path::Path;
-use std::process::Command;
 
 /// The exit code of a doctor that found something.
 const UNSOUND: i32 = 4;
@@ -16,9 +15,9 @@ pub(crate) enum Diagnosis {
     Refused(String),
 }
 
-/// Examines the database of `data_dir`.
-pub(crate) fn examine(parlour: &Path, data_dir: &Path) -> Result<Diagnosis> {
-    let output = Command::new(parlour).args(["doctor", "--json", "--data-dir"]).arg(data_dir).output()?;
+/// Examines the database that `start` would serve.
+pub(crate) fn examine(start: &Start) -> Result<Diagnosis> {
+    let output = start.command("doctor").arg("--json").output()?;
     match output.status.code() {
         Some(0) => Ok(Diagnosis::Sound),
         Some(UNSOUND) => {

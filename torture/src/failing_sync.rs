@@ -59,7 +59,7 @@ struct Outcome {
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let template = context.start()?;
-    let community = Community::create(&context.parlour, &template.data_dir, SENDERS)?;
+    let community = Community::create(&template, SENDERS)?;
     let outcomes = failures(context).into_iter().map(|failure| fail(context, &template, &community, &failure));
     let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
     let sum = |value: fn(&Outcome) -> usize| outcomes.iter().map(value).sum::<usize>();
@@ -121,7 +121,7 @@ fn fail(context: &Context, template: &Start, community: &Community, failure: &Fa
     outcome.lost = senders.check(community, address, &mut problems)?.lost;
     outcome.report.problems.extend(problems.into_iter().map(|problem| format!("{name}: {problem}")));
     outcome.acknowledged = senders.acknowledged();
-    context.stop_and_examine(server, &folder, &mut outcome.report)?;
+    context.stop_and_examine(server, &start, &mut outcome.report)?;
     outcome.report.look_for_panics(&start.log)?;
     if outcome.report.problems.is_empty() {
         std::fs::remove_dir_all(&folder)?;

@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut start = context.start()?;
     // Nobody is sent away for being silent before everybody is there.
     start.settings.push("server.header_timeout=60s".to_owned());
-    let community = Community::create(&context.parlour, &start.data_dir, 2)?;
+    let community = Community::create(&start, 2)?;
     let limit = format!("ulimit -n {HANDLES} && exec \"$0\" \"$@\"");
     let mut server = start.under(&["sh", "-c", &limit]).ready()?;
     let (one, other) = (&community.members[0], &community.members[1]);
@@ -64,7 +64,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     }
     report.demand(slowest <= RECOVERY, || format!("recovery took {} ms", milliseconds(slowest)));
     report.demand(processor <= 0.5, || format!("waiting for a handle takes {processor:.2} cores"));
-    context.stop_and_examine(server, &start.data_dir, &mut report)?;
+    context.stop_and_examine(server, &start, &mut report)?;
     report.look_for_panics(&start.log)?;
     report.done = format!(
         "{rounds} times {CLIENTS} connections on {HANDLES} handles: open connections still served, {processor:.2} cores while waiting; new \

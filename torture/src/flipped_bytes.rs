@@ -52,7 +52,7 @@ type Seen = BTreeMap<(usize, String), Vec<Value>>;
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let start = context.start()?;
-    let community = Community::create(&context.parlour, &start.data_dir, SENDERS)?;
+    let community = Community::create(&start, SENDERS)?;
     let server = start.ready()?;
     let mut senders = Senders::new(&community, 13);
     senders.drive(start.address, |tally| {
@@ -139,15 +139,15 @@ fn flip(
     drop(file);
     let mut report = Report::default();
     let name = format!("flip {index} at byte {offset}");
-    let detected = match doctor::examine(&context.parlour, folder) {
+    let mut start = Start::new(&context.parlour, folder, &context.settings)?;
+    start.data_dir = folder.to_owned();
+    let detected = match doctor::examine(&start) {
         Ok(diagnosis) => !matches!(diagnosis, Diagnosis::Sound),
         Err(error) => {
             report.problem(format!("{name}: {}", format!("{error:#}").replace('\n', " ")));
             false
         }
     };
-    let mut start = Start::new(&context.parlour, folder, &context.settings)?;
-    start.data_dir = folder.to_owned();
     let (effect, detected) = match start.ready_or_ended()? {
         // Not ready, or not even started: as loud as can be.
         Err(_) => (Effect::Error, true),

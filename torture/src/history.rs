@@ -88,15 +88,35 @@ impl Senders<'_> {
         problems: &mut Vec<String>,
     ) -> Result<Checked> {
         let mut client = Client::new(address);
-        let mut check = Check { senders: self, community, problems: Vec::new(), checked: Checked::default() };
         let mut unread = BTreeMap::new();
         for (index, member) in community.members.iter().enumerate().filter(|(index, _)| Sender::is_silent(*index)) {
             for (partner, count) in read_inbox(&mut client, &member.token, member.id)? {
                 unread.insert((index, community.index(partner).context("a stranger in an inbox")?), count);
             }
         }
+        self.compare(community, &mut client, Some(&unread), problems)
+    }
+
+    /// The same through another server of the same database, without what is unread: reading it once has changed that.
+    pub(crate) fn check_again(
+        &self,
+        community: &Community,
+        address: SocketAddr,
+        problems: &mut Vec<String>,
+    ) -> Result<Checked> {
+        self.compare(community, &mut Client::new(address), None, problems)
+    }
+
+    fn compare(
+        &self,
+        community: &Community,
+        client: &mut Client,
+        unread: Option<&Unread>,
+        problems: &mut Vec<String>,
+    ) -> Result<Checked> {
+        let mut check = Check { senders: self, community, problems: Vec::new(), checked: Checked::default() };
         for pair in self.pairs() {
-            check.thread(&mut client, pair, &unread)?;
+            check.thread(client, pair, unread)?;
         }
         let found = check.problems.len();
         problems.extend(check.problems.into_iter().take(TOLD));
@@ -113,6 +133,9 @@ impl Senders<'_> {
     }
 }
 
+/// What the inbox says is unread, by reader and partner.
+type Unread = BTreeMap<(usize, usize), i64>;
+
 struct Check<'c> {
     senders: &'c Senders<'c>,
     community: &'c Community,
@@ -121,12 +144,7 @@ struct Check<'c> {
 }
 
 impl Check<'_> {
-    fn thread(
-        &mut self,
-        client: &mut Client,
-        (one, other): (usize, usize),
-        unread: &BTreeMap<(usize, usize), i64>,
-    ) -> Result<()> {
+    fn thread(&mut self, client: &mut Client, (one, other): (usize, usize), unread: Option<&Unread>) -> Result<()> {
         let members = &self.community.members;
         let (rows, count) = read_thread(client, &members[one].token, members[other].id)?;
         let (same, _) = read_thread(client, &members[other].token, members[one].id)?;
@@ -140,7 +158,7 @@ impl Check<'_> {
         self.rows(&name, &rows, (one, other));
         for (reader, partner) in [(one, other), (other, one)] {
             self.acknowledged(&name, &rows, (reader, partner));
-            if Sender::is_silent(reader) {
+            if let Some(unread) = unread.filter(|_| Sender::is_silent(reader)) {
                 let own = members[reader].id;
                 let expected = rows.iter().rev().take_while(|row| row.sender_id != own).count();
                 let found = unread.get(&(reader, partner)).copied();

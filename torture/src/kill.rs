@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let start = context.start()?;
     copy_folder(&million(context)?, &start.data_dir)?;
-    let community = Community::create(&context.parlour, &start.data_dir, SENDERS)?;
+    let community = Community::create(&start, SENDERS)?;
     let mut senders = Senders::new(&community, 1);
     let kills = context.pick(20, 200);
     let ready = kill_under_load(context, &start, &mut senders, kills, &mut report)?;
@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     senders.settle(server.address)?;
     let checked = senders.check(&community, server.address, &mut report.problems)?;
     report.problems.extend(senders.tally.take_problems_and_faults());
-    context.stop_and_examine(server, &start.data_dir, &mut report)?;
+    context.stop_and_examine(server, &start, &mut report)?;
     report.look_for_panics(&start.log)?;
     let slowest = ready.iter().copied().max().unwrap_or_default();
     report.demand(slowest <= READY, || format!("ready again after {} ms", milliseconds(slowest)));
@@ -87,7 +87,7 @@ fn kill_under_load(
             }
             server.kill()?;
             if kill % 50 == 49 {
-                context.examine(&start.data_dir, report)?;
+                context.examine(start, report)?;
             }
         }
         Ok(ready)

@@ -24,6 +24,8 @@ pub(crate) struct Measured {
     pub(crate) latencies: Vec<Duration>,
     /// The slowest refusal.
     pub(crate) slowest_refusal: Duration,
+    /// Answers of 503 that do not say when to come back.
+    pub(crate) without_retry_after: usize,
 }
 
 impl Measured {
@@ -68,6 +70,7 @@ pub(crate) fn run(
             let one = one?;
             one.statuses.into_iter().for_each(|(status, count)| *all.statuses.entry(status).or_default() += count);
             all.broken += one.broken;
+            all.without_retry_after += one.without_retry_after;
             all.latencies.extend(one.latencies);
             all.slowest_refusal = all.slowest_refusal.max(one.slowest_refusal);
         }
@@ -110,6 +113,8 @@ async fn client(address: SocketAddr, due: &Due, next: &(dyn Fn(usize) -> Vec<u8>
                 if answer.status < 300 {
                     measured.latencies.push(asked.elapsed());
                 } else {
+                    let says_when = answer.status != 503 || answer.header("retry-after").is_some();
+                    measured.without_retry_after += usize::from(!says_when);
                     measured.slowest_refusal = measured.slowest_refusal.max(asked.elapsed());
                 }
             }

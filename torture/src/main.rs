@@ -18,6 +18,7 @@ mod load;
 mod mount;
 mod overload;
 mod parallel;
+mod postgres;
 mod power_cut;
 mod read_only;
 mod report;
@@ -47,7 +48,7 @@ struct Arguments {
     /// A few minutes, without root.
     #[arg(long)]
     small: bool,
-    /// Only the scenario of this name.
+    /// Only the scenario of this name, or the family: `postgres`.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Power cuts a file system.
@@ -109,6 +110,31 @@ const SCENARIOS: &[Scenario] = &[
         bar: "only 200, 201, 429, 503; 512 MiB; goodput 80 % (full); quick again in 10 s",
         run: overload::run,
     },
+    Scenario {
+        name: "postgres-restart",
+        bar: "503 with Retry-After alone, back in 5 s in the same process, first requests after an idle restart good, 0 lost, 0 doubled",
+        run: postgres::restart::run,
+    },
+    Scenario {
+        name: "postgres-connection",
+        bar: "503 with Retry-After alone and in time, a lost answer's repeat makes no second message, back without a restart, 0 lost",
+        run: postgres::connection::run,
+    },
+    Scenario {
+        name: "postgres-waiting",
+        bar: "503 with Retry-After within the wait + 3 s, at most 64 MiB for 2,000 requests, back in 5 s, 0 lost",
+        run: postgres::waiting::run,
+    },
+    Scenario {
+        name: "postgres-disk-full",
+        bar: "503 with Retry-After alone, back in 5 s in the same process, 0 lost",
+        run: postgres::disk_full::run,
+    },
+    Scenario {
+        name: "postgres-nodes",
+        bar: "no number twice at a time, a killed process's free after its term, a stopped one's at once",
+        run: postgres::nodes::run,
+    },
 ];
 
 /// Limits are for people, not for a test of what is lost.
@@ -135,7 +161,10 @@ fn torture(arguments: &Arguments) -> Result<bool> {
     ensure!(parlour.is_file(), "there is no {}", parlour.display());
     std::fs::create_dir_all(&arguments.folder)?;
     let kept = arguments.folder.canonicalize()?;
-    let wanted = |scenario: &&Scenario| arguments.only.as_ref().is_none_or(|only| only == scenario.name);
+    let wanted = |scenario: &&Scenario| {
+        let rest = arguments.only.as_ref().map(|only| scenario.name.strip_prefix(&**only));
+        rest.is_none_or(|rest| rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
+    };
     let scenarios: Vec<&Scenario> = SCENARIOS.iter().filter(wanted).collect();
     ensure!(
         !scenarios.is_empty(),

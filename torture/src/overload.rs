@@ -25,7 +25,7 @@ const RECOVERY: Duration = Duration::from_secs(10);
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let start = context.start()?;
-    let community = Community::create(&context.parlour, &start.data_dir, MEMBERS)?;
+    let community = Community::create(&start, MEMBERS)?;
     let group = if context.is_small() { None } else { MemoryGroup::new()? };
     if !context.is_small() && group.is_none() {
         return Ok(Report::not_run("needs root and a memory cgroup"));
@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     report.demand(peak <= MEMORY as f64, || format!("the server took {peak:.0} MiB"));
     let killed = group.as_ref().map_or(Ok(0), MemoryGroup::killed)?;
     report.demand(killed == 0, || format!("{killed} processes were killed for want of memory"));
-    context.stop_and_examine(server, &start.data_dir, &mut report)?;
+    context.stop_and_examine(server, &start, &mut report)?;
     report.look_for_panics(&start.log)?;
     report.done = format!(
         "{offered:.0} requests a second for {:.0} s, ten times {:.0}: {:.0} good answers a second ({:.0} %), p99 {} ms against {} ms; \

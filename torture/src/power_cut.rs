@@ -22,7 +22,7 @@ const SENDERS: usize = 6;
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let template = context.start()?;
-    let community = Community::create(&context.parlour, &template.data_dir, SENDERS)?;
+    let community = Community::create(&template, SENDERS)?;
     replay(context, &template, &community, &mut report)?;
     if context.is_small() {
         return Ok(report);
@@ -145,7 +145,7 @@ fn open(
         return Ok(());
     };
     senders.check(community, start.address, &mut report.problems)?;
-    context.stop_and_examine(server, folder, report)?;
+    context.stop_and_examine(server, &start, report)?;
     report.look_for_panics(&start.log)
 }
 
@@ -179,7 +179,7 @@ fn cut_off(
             server.kill()?;
             mount.unmount()?;
             mount.mount("rw")?;
-            context.examine(&start.data_dir, report)?;
+            context.examine(&start, report)?;
         }
         Ok(())
     })?;
@@ -187,7 +187,7 @@ fn cut_off(
     senders.settle(start.address)?;
     let checked = senders.check(community, start.address, &mut report.problems)?;
     report.problems.extend(senders.tally.take_problems());
-    context.stop_and_examine(server, &start.data_dir, report)?;
+    context.stop_and_examine(server, &start, report)?;
     let (cuts, acknowledged) = (context.cuts, senders.acknowledged());
     report.done += &format!("; {cuts} cuts of {kind:?}: {acknowledged} sends acknowledged, {} lost", checked.lost);
     report.figure(&format!("{kind:?}_cuts"), cuts);

@@ -23,7 +23,7 @@ const GROUP: usize = 3 * SENDERS;
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let template = context.start()?;
-    let community = Community::create(&context.parlour, &template.data_dir, SENDERS)?;
+    let community = Community::create(&template, SENDERS)?;
     let (mut acknowledged, mut dropped) = (0, 0);
     let rounds = context.pick(2, 10);
     if context.is_small() {
@@ -104,7 +104,7 @@ fn turn(
     let lost = senders.check(community, start.address, &mut problems)?.lost;
     report.problems.extend(problems.into_iter().filter(|problem| !problem.contains("has lost")));
     report.problems.extend(senders.tally.take_problems_and_faults());
-    context.stop_and_examine(server, &start.data_dir, report)?;
+    context.stop_and_examine(server, start, report)?;
     report.look_for_panics(&start.log)?;
     Ok((senders.acknowledged(), lost))
 }

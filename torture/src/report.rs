@@ -45,14 +45,14 @@ impl Context {
     }
 
     /// Stops the server and lets the doctor look at its database.
-    pub(crate) fn stop_and_examine(&self, server: Server, data_dir: &Path, report: &mut Report) -> Result<()> {
+    pub(crate) fn stop_and_examine(&self, server: Server, start: &Start, report: &mut Report) -> Result<()> {
         ensure!(server.stop()?.success(), "the server did not stop well");
-        self.examine(data_dir, report)
+        self.examine(start, report)
     }
 
     /// Lets the doctor look at a database that must be sound.
-    pub(crate) fn examine(&self, data_dir: &Path, report: &mut Report) -> Result<()> {
-        match doctor::examine(&self.parlour, data_dir)? {
+    pub(crate) fn examine(&self, start: &Start, report: &mut Report) -> Result<()> {
+        match doctor::examine(start)? {
             Diagnosis::Sound => {}
             Diagnosis::Problems(problems) => report.problem(format!("the doctor found {}", problems.join(", "))),
             Diagnosis::Refused(why) => report.problem(format!("the doctor could not open the database: {why}")),

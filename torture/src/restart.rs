@@ -40,7 +40,7 @@ type Acknowledged = BTreeMap<usize, i64>;
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let start = context.start()?;
-    let community = Community::create(&context.parlour, &start.data_dir, CLIENTS)?;
+    let community = Community::create(&start, CLIENTS)?;
     let stops = context.pick(20, 100);
     let seen = Seen::default();
     let end = AtomicBool::new(false);
@@ -58,7 +58,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     report.problems.append(&mut seen.problems.lock().expect("no client panics"));
     let server = start.ready()?;
     let lost = compare(server.address, &community, &acknowledged, &mut report)?;
-    context.stop_and_examine(server, &start.data_dir, &mut report)?;
+    context.stop_and_examine(server, &start, &mut report)?;
     report.look_for_panics(&start.log)?;
     report.demand(slowest <= DRAIN, || format!("a stop took {} ms", milliseconds(slowest)));
     let (answered, refused) = (seen.answered.into_inner(), seen.refused.into_inner());

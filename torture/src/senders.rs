@@ -45,6 +45,9 @@ pub(crate) struct Tally {
     unanswered: AtomicUsize,
     faults: AtomicUsize,
     looked_back: AtomicUsize,
+    /// Acknowledged sends of each member.
+    by_member: Vec<AtomicUsize>,
+    read_faults: AtomicUsize,
     slowest_refusal: Mutex<Duration>,
     last_begun: Mutex<Option<Instant>>,
     problems: Mutex<Vec<String>>,
@@ -58,6 +61,25 @@ pub(crate) struct Senders<'c> {
 }
 
 impl Tally {
+    fn of(members: usize) -> Self {
+        Self { by_member: (0..members).map(|_| AtomicUsize::new(0)).collect(), ..Self::default() }
+    }
+
+    /// How many sends of each member were acknowledged.
+    pub(crate) fn by_member(&self) -> Vec<usize> {
+        self.by_member.iter().map(|count| count.load(Ordering::Acquire)).collect()
+    }
+
+    /// Whether every member has had a send acknowledged since there were so many.
+    pub(crate) fn everybody_is_beyond(&self, before: &[usize]) -> bool {
+        self.by_member().iter().zip(before).all(|(now, before)| now > before)
+    }
+
+    /// Reads that were answered 500.
+    pub(crate) fn read_faults(&self) -> usize {
+        self.read_faults.load(Ordering::Acquire)
+    }
+
     pub(crate) fn acknowledged(&self) -> usize {
         self.acknowledged.load(Ordering::Acquire)
     }
@@ -110,8 +132,9 @@ impl Tally {
         problems
     }
 
-    fn acknowledge(&self, begun: Instant) {
+    fn acknowledge(&self, member: usize, begun: Instant) {
         self.acknowledged.fetch_add(1, Ordering::AcqRel);
+        self.by_member[member].fetch_add(1, Ordering::AcqRel);
         let mut last = self.last_begun.lock().expect("no sender panics");
         *last = (*last).max(Some(begun));
     }
@@ -143,7 +166,7 @@ impl<'c> Senders<'c> {
     pub(crate) fn new(community: &'c Community, seed: u64) -> Self {
         let sender = |member| Sender { member, sent: Vec::new(), random: Rng::with_seed(seed * 1_000 + member as u64) };
         let senders = (0..community.members.len()).map(sender).collect();
-        Self { community, senders, tally: Tally::default() }
+        Self { community, senders, tally: Tally::of(community.members.len()) }
     }
 
     pub(crate) const fn community(&self) -> &'c Community {
@@ -152,15 +175,25 @@ impl<'c> Senders<'c> {
 
     /// Lets all send while `during` runs. Afterwards each has at most one send open.
     pub(crate) fn drive<T>(&mut self, address: SocketAddr, during: impl FnOnce(&Tally) -> Result<T>) -> Result<T> {
+        self.drive_over(&[address], during)
+    }
+
+    /// The same over several servers of one database: each sends to one of them and looks back through the next.
+    pub(crate) fn drive_over<T>(
+        &mut self,
+        addresses: &[SocketAddr],
+        during: impl FnOnce(&Tally) -> Result<T>,
+    ) -> Result<T> {
         let stop = AtomicBool::new(false);
         let (tally, community) = (&self.tally, self.community);
         std::thread::scope(|scope| {
             for sender in &mut self.senders {
                 let stop = &stop;
                 scope.spawn(move || {
-                    let mut client = Client::new(address);
+                    let through = |place: usize| Client::new(addresses[place % addresses.len()]);
+                    let (mut client, mut reader) = (through(sender.member), through(sender.member + 1));
                     while !stop.load(Ordering::Acquire) {
-                        sender.step(community, &mut client, tally);
+                        sender.step(community, &mut client, &mut reader, tally);
                     }
                 });
             }
@@ -172,11 +205,11 @@ impl<'c> Senders<'c> {
 
     /// Repeats what is open until all of it is acknowledged.
     pub(crate) fn settle(&mut self, address: SocketAddr) -> Result<()> {
-        let mut client = Client::new(address);
+        let (mut client, mut reader) = (Client::new(address), Client::new(address));
         let deadline = Instant::now() + SETTLE;
         for sender in &mut self.senders {
             while sender.sent.last().is_some_and(|sent| sent.ids.is_none()) {
-                sender.step(self.community, &mut client, &self.tally);
+                sender.step(self.community, &mut client, &mut reader, &self.tally);
                 ensure!(Instant::now() < deadline, "an open send is not acknowledged when it is repeated");
             }
         }
@@ -190,7 +223,7 @@ impl<'c> Senders<'c> {
             let open = |(number, _): &(usize, &mut Sent)| !acknowledged.contains(&(sender.member, *number));
             sender.sent.iter_mut().enumerate().filter(open).for_each(|(_, sent)| sent.ids = None);
         }
-        Self { community: self.community, senders, tally: Tally::default() }
+        Self { community: self.community, senders, tally: Tally::of(self.community.members.len()) }
     }
 
     /// Sends that were acknowledged.
@@ -206,7 +239,7 @@ impl Sender {
     }
 
     /// Tries the open send once, or a new one.
-    fn step(&mut self, community: &Community, client: &mut Client, tally: &Tally) {
+    fn step(&mut self, community: &Community, client: &mut Client, reader: &mut Client, tally: &Tally) {
         if self.sent.last().is_none_or(|sent| sent.ids.is_some()) {
             let recipients = self.choose(community.members.len());
             self.sent.push(Sent { recipients, ids: None });
@@ -220,8 +253,8 @@ impl Sender {
             Ok(answer) if answer.status == 201 => match ids(&answer, recipients.len()) {
                 Ok(ids) => {
                     self.sent[number].ids = Some(ids);
-                    tally.acknowledge(begun);
-                    self.look_back(community, client, tally);
+                    tally.acknowledge(self.member, begun);
+                    self.look_back(community, reader, tally);
                 }
                 Err(error) => tally.note(format!("a 201 that cannot be read: {error:#}")),
             },
@@ -270,6 +303,10 @@ impl Sender {
                 tally.note(format!("message {id} was acknowledged and a later read did not show it"));
             } else if answer.status < 500 && answer.status != 200 {
                 tally.note(format!("a read was answered {}", answer.status));
+            } else if answer.status == 503 && answer.header("retry-after").is_none() {
+                tally.note("a read's 503 came without Retry-After".to_owned());
+            } else if answer.status == 500 {
+                tally.read_faults.fetch_add(1, Ordering::AcqRel);
             }
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Start {
     pub(crate) settings: Vec<String>,
     /// What runs the program: `strace -D …`, or a shell that sets a limit and becomes it. The process keeps its number.
     pub(crate) wrapper: Vec<String>,
+    /// The database, where it is not a file of `data_dir`. In the environment, as it holds a password.
+    pub(crate) database: Option<String>,
 }
 
 /// A running server, killed when it goes away.
@@ -46,7 +48,27 @@ impl Start {
             address: free_address()?,
             settings: settings.to_vec(),
             wrapper: Vec::new(),
+            database: None,
         })
+    }
+
+    /// Another server beside this one, on the same database and with the same secrets.
+    pub(crate) fn beside(&self, log: &str) -> Result<Self> {
+        Ok(Self { address: free_address()?, log: self.log.with_file_name(log), ..self.clone() })
+    }
+
+    /// A command of the program's, on the same data.
+    pub(crate) fn command(&self, word: &str) -> Command {
+        let mut command = Command::new(&self.parlour);
+        command.arg(word).arg("--data-dir").arg(&self.data_dir);
+        self.tell_database(&mut command);
+        command
+    }
+
+    fn tell_database(&self, command: &mut Command) {
+        if let Some(database) = &self.database {
+            command.env("PARLOUR_STORAGE_DATABASE", database);
+        }
     }
 
     /// The same start with another program around it.
@@ -67,6 +89,7 @@ impl Start {
         command.args(&words[1..]).args(["serve", "--listen", &self.address.to_string(), "--data-dir"]);
         command.arg(&self.data_dir).args(self.settings.iter().flat_map(|setting| ["--set", setting]));
         command.stdout(Stdio::null()).stderr(log).stdin(Stdio::null());
+        self.tell_database(&mut command);
         command.spawn().with_context(|| format!("cannot run {}", words[0]))
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut start = context.start()?;
     start.settings.push(format!("server.header_timeout={}s", HEADER_TIMEOUT.as_secs()));
     start.settings.push(format!("server.request_timeout={}s", REQUEST_TIMEOUT.as_secs()));
-    let community = Community::create(&context.parlour, &start.data_dir, 2)?;
+    let community = Community::create(&start, 2)?;
     let mut server = start.ready()?;
     let (one, other) = (&community.members[0], &community.members[1]);
     let mut client = server.client();

@@ -61,7 +61,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
 
 fn leave_a_log(context: &Context) -> Result<Left> {
     let start = context.start()?;
-    let community = Community::create(&context.parlour, &start.data_dir, 2)?;
+    let community = Community::create(&start, 2)?;
     let server = start.ready()?;
     let mut client = server.client();
     let log = start.data_dir.join("parlour.db-wal");
@@ -128,7 +128,7 @@ fn try_torn(context: &Context, left: &Left, torn: Torn, folder: &Path, report: &
     let next = client.ask(&Request::send(&one.token, &[other.id], "and on", None))?;
     report.demand(next.status == 201, || format!("a send after a log torn at byte {at} was answered {}", next.status));
     drop(client);
-    context.stop_and_examine(server, folder, report)?;
+    context.stop_and_examine(server, &start, report)?;
     report.look_for_panics(&start.log)?;
     Ok(rows.len())
 }
