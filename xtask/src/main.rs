@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             Ok(examples) => schemathesis(examples),
             Err(_) => Err(anyhow::anyhow!("--examples takes a whole number")),
         },
-        ["torture", arguments @ ..] => torture::torture(arguments, None),
+        ["torture", arguments @ ..] => torture::torture(arguments),
         ["postgres"] => postgres::postgres(),
         ["docs"] => test::write_generated_files(),
         ["screenshot"] => screenshot::screenshot(),

@@ -36,7 +36,7 @@ pub(crate) fn test() -> Result<()> {
         ensure_tool(&NPM)?;
         official_sdk(&release_binary()?, &postgres)
     })?;
-    step("nothing is lost", || torture(&["--small"], Some(&postgres)))?;
+    step("nothing is lost", || torture(&["--small"]))?;
     step("the pages in a browser", || look_at_pages(&release_binary()?, None))?;
     step("Schemathesis", || schemathesis::run_schemathesis(&release_binary()?, schemathesis::EXAMPLES))?;
     step("fuzzing", || fuzz::run_targets(fuzz::SECONDS, None))?;

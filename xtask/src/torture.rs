@@ -1,6 +1,6 @@
 //! The torture tests.
 
-use crate::postgres::TestServer;
+use crate::postgres::{ensure_programs, private_servers_can_be_started};
 use crate::process::{cargo, release_binary, root, run};
 use crate::tools::{E2FSPROGS, MOUNT, STRACE, XFSPROGS, ensure_tool};
 use crate::{fuzz, schemathesis};
@@ -13,24 +13,25 @@ const FUZZ_SECONDS: u64 = 600;
 const EXAMPLES: u32 = 1_000;
 
 /// Builds the release binary and tortures it; `arguments` are the torture's own. Everything at once is also fuzzed for longer than the tests
-/// do, and held longer against the OpenAPI document. It is told of a PostgreSQL server where there is one already.
-pub(crate) fn torture(arguments: &[&str], postgres: Option<&TestServer>) -> Result<()> {
+/// do, and held longer against the OpenAPI document. PostgreSQL is tortured on servers of its own, never on one that is named.
+pub(crate) fn torture(arguments: &[&str]) -> Result<()> {
     let everything = !arguments.contains(&"--small") && !arguments.contains(&"--only");
+    let mut arguments = arguments.to_vec();
     ensure_tool(&STRACE)?;
     if !arguments.contains(&"--small") {
         for tool in [&MOUNT, &E2FSPROGS, &XFSPROGS] {
             ensure_tool(tool)?;
         }
+        ensure_programs()?;
+    } else if !private_servers_can_be_started() {
+        println!("there are no programs to start a private PostgreSQL server with: what is done to one is left out");
+        arguments.push("--allow-missing");
     }
     let binary = release_binary()?;
     let parlour = binary.display().to_string();
     let folder = root().join("target/torture").display().to_string();
     let own = ["run", "--release", "--quiet", "--package", "parlour-torture", "--", "--parlour", &parlour];
-    let mut torture = cargo(&[&own[..], &["--folder", &folder], arguments].concat());
-    if let Some(postgres) = postgres {
-        postgres.tell(&mut torture);
-    }
-    let tortured = run(&mut torture);
+    let tortured = run(&mut cargo(&[&own[..], &["--folder", &folder], &arguments].concat()));
     if !everything {
         return tortured;
     }

@@ -21,6 +21,7 @@ mod limits;
 mod metrics;
 mod openapi;
 mod postgres;
+mod postgres_away;
 mod privacy;
 mod seed_page;
 mod several_servers;
