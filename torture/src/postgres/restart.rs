@@ -5,7 +5,7 @@ use crate::community::Community;
 use crate::http::Request;
 use crate::report::{Context, Report, milliseconds};
 use crate::senders::{Senders, Tally};
-use crate::server::{Server, Start, wait_until};
+use crate::server::{Server, Start, wait_for, wait_until};
 use anyhow::Result;
 use fastrand::Rng;
 use private_postgres::{Cluster, Durability, Setup};
@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 /// Members who send.
 const SENDERS: usize = 16;
+
+/// Once it is away for longer than a process's number is its own.
+const LONG: Duration = Duration::from_secs(65);
 
 /// What all databases saw together.
 #[derive(Default)]
@@ -123,6 +126,10 @@ fn go_and_come_back(
             wait_until("the server says that it is not ready", || Ok(server.client().status("/readyz")? == 503))?;
             let alive = server.client().status("/healthz")?;
             report.demand(alive == 200, || format!("{what}: /healthz answered {alive} without PostgreSQL"));
+        }
+        if round == 1 && !context.is_small() {
+            let gone = Instant::now();
+            wait_for(LONG * 2, "it was away for long", || Ok(gone.elapsed() >= LONG))?;
         }
         cluster.start_again()?;
     }
