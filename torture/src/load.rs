@@ -17,6 +17,8 @@ pub(crate) struct Measured {
     pub(crate) statuses: BTreeMap<u16, usize>,
     /// Connections that broke without an answer.
     pub(crate) broken: usize,
+    /// Why the last of them did.
+    pub(crate) how_it_broke: String,
     /// Requests that were due while every connection was waiting for an answer.
     pub(crate) turned_away: usize,
     pub(crate) seconds: f64,
@@ -70,6 +72,9 @@ pub(crate) fn run(
             let one = one?;
             one.statuses.into_iter().for_each(|(status, count)| *all.statuses.entry(status).or_default() += count);
             all.broken += one.broken;
+            if one.broken > 0 {
+                all.how_it_broke = one.how_it_broke;
+            }
             all.without_retry_after += one.without_retry_after;
             all.latencies.extend(one.latencies);
             all.slowest_refusal = all.slowest_refusal.max(one.slowest_refusal);
@@ -118,9 +123,10 @@ async fn client(address: SocketAddr, due: &Due, next: &(dyn Fn(usize) -> Vec<u8>
                     measured.slowest_refusal = measured.slowest_refusal.max(asked.elapsed());
                 }
             }
-            Err(_) => {
+            Err(error) => {
                 connection = None;
                 measured.broken += 1;
+                measured.how_it_broke = format!("{error:#}");
             }
         }
     }

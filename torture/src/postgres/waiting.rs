@@ -89,8 +89,8 @@ fn no_connection_left(
     let mut senders = Senders::new(&community, 40);
     // So that every connection is made and every thread begun.
     senders.drive(start.address, |tally| wait_until("sends are acknowledged", || Ok(tally.acknowledged() >= 100)))?;
-    for _ in 0..context.pick(1, 5) {
-        flood(cluster, &server, &community, seen, report)?;
+    for round in 0..context.pick(1, 5) {
+        flood(cluster, &server, &community, round, (seen, report))?;
         let back = senders.drive(start.address, |tally| everybody_is_back(tally, BACK, "after a full pool", report))?;
         seen.back = seen.back.max(back);
     }
@@ -103,8 +103,8 @@ fn flood(
     cluster: &Arc<Cluster>,
     server: &Server,
     community: &Community,
-    seen: &mut Seen,
-    report: &mut Report,
+    round: usize,
+    (seen, report): (&mut Seen, &mut Report),
 ) -> Result<()> {
     let (one, other) = (&community.members[0], &community.members[1]);
     let read = Request::get("/api/v2/pm/", &one.token);
@@ -116,10 +116,10 @@ fn flood(
             let (mut client, request) = (server.client(), request.clone());
             scope.spawn(move || client.ask(&request))
         };
-        // A read, and a send that the senders' own thread will not show: it is refused when the lock is gone, or taken back.
+        // The second one finds no connection for reads either, or the first one does.
         let holders = [held(&read), held(&Request::get(format!("/api/v2/pm/?user={}", other.id), &one.token))];
         wait_until("a read waits for the lock", || Ok(lock.waiting()? >= 1))?;
-        let blocked = held(&Request { key: Some("blocked".to_owned()), ..send.clone() });
+        let blocked = held(&Request { key: Some(format!("blocked-{round}")), ..send.clone() });
         wait_until("a send waits for the lock", || Ok(lock.waiting()? >= 2))?;
         let requests = [read.bytes(), send.bytes()];
         let plan = Plan { connections: WAITING, time: Duration::from_secs(3), rate: None };
@@ -127,7 +127,9 @@ fn flood(
         let refused = measured.statuses.get(&503).copied().unwrap_or_default();
         let others: Vec<_> = measured.statuses.iter().filter(|(status, _)| **status != 503).collect();
         report.demand(others.is_empty(), || format!("answers other than 503: {others:?}"));
-        report.demand(measured.broken == 0, || format!("{} connections broke", measured.broken));
+        report.demand(measured.broken == 0, || {
+            format!("{} connections broke, the last one as {}", measured.broken, measured.how_it_broke)
+        });
         report.demand(measured.without_retry_after == 0, || "a 503 came without Retry-After".to_owned());
         report.demand(refused >= WAITING, || format!("only {refused} of {WAITING} requests were refused"));
         let slowest = measured.slowest_refusal;
