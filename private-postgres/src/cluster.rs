@@ -203,6 +203,26 @@ impl Cluster {
         Ok(())
     }
 
+    /// Sets the passwords of a server that does not run.
+    pub(crate) fn renew_passwords(&self) -> Result<()> {
+        let mut single = self.programs.as_owner("postgres");
+        single.args(["--single", "-D"]).arg(&self.data).arg(SUPERUSER);
+        let mut child = single
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot run postgres")?;
+        let mut input = child.stdin.take().context("postgres reads")?;
+        for (role, password) in [(SUPERUSER, &self.passwords.superuser), (ROLE, &self.passwords.role)] {
+            writeln!(input, "alter role {role} password '{}'", password.replace('\'', "''"))?;
+        }
+        drop(input);
+        let status = child.wait()?;
+        ensure!(status.success(), "the passwords of a copied server could not be set: postgres ended with {status}");
+        Ok(())
+    }
+
     fn stop_as(&self, mode: &str) -> Result<()> {
         let mut stop = self.programs.as_owner("pg_ctl");
         stop.args(["stop", "--wait", PATIENCE, "--silent", "--mode", mode, "--pgdata"]).arg(&self.data);

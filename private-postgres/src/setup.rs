@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// Ports that no client is given for its own end. One that was could meet a client's end while the server is down; a client that tries
@@ -52,6 +53,7 @@ pub struct Setup {
     durability: Durability,
     settings: Vec<(String, String)>,
     parent: Option<PathBuf>,
+    model: Option<PathBuf>,
     sorting: Sorting,
     tls: bool,
 }
@@ -59,7 +61,7 @@ pub struct Setup {
 impl Setup {
     /// A server with nothing special.
     pub fn new(durability: Durability) -> Self {
-        Self { durability, settings: Vec::new(), parent: None, sorting: Sorting::Bytes, tls: false }
+        Self { durability, settings: Vec::new(), parent: None, model: None, sorting: Sorting::Bytes, tls: false }
     }
 
     /// A line of `postgresql.conf`, before which all others yield.
@@ -74,6 +76,13 @@ impl Setup {
     #[must_use]
     pub fn data_in(mut self, parent: impl Into<PathBuf>) -> Self {
         self.parent = Some(parent.into());
+        self
+    }
+
+    /// Begins with a copy of this data folder, which a [`Cluster`] of the same version left when it was stopped.
+    #[must_use]
+    pub fn copy_of(mut self, data: impl Into<PathBuf>) -> Self {
+        self.model = Some(data.into());
         self
     }
 
@@ -115,12 +124,21 @@ impl Setup {
             let _ = folder.keep();
         }
         let passwords = Passwords::new()?;
-        self.make_data(&programs, &folder, &data, &passwords)?;
+        match &self.model {
+            Some(model) => copy_data(&programs, model, &data)?,
+            None => self.make_data(&programs, &folder, &data, &passwords)?,
+        }
         let certificate = if self.tls { Some(Certificate::make(&programs, &folder)?) } else { None };
         let mut cluster =
             Cluster { watcher, programs, durability: self.durability, folder, data, port: 0, passwords, certificate };
+        if self.model.is_some() {
+            // Nobody knows those of the model any more.
+            cluster.renew_passwords()?;
+        }
         self.start_on_a_free_port(&mut cluster)?;
-        cluster.make_role()?;
+        if self.model.is_none() {
+            cluster.make_role()?;
+        }
         Ok(cluster)
     }
 
@@ -178,6 +196,13 @@ impl Setup {
             Ok(text)
         })
     }
+}
+
+fn copy_data(programs: &Programs, model: &Path, data: &Path) -> Result<()> {
+    // The owner's mode and its files in whatever depth, for whom `cp` knows more short cuts than we do.
+    let mut copy = Command::new("cp");
+    run(copy.args(["--archive", "--reflink=auto", "--no-target-directory"]).args([model, data]))?;
+    programs.give(data)
 }
 
 fn free_port() -> Result<u16> {

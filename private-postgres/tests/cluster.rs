@@ -157,3 +157,20 @@ fn psql(url: &str, statement: &str) -> String {
 fn runs(process: u32) -> bool {
     std::fs::read_link(format!("/proc/{process}/cwd")).is_ok()
 }
+
+#[test]
+fn a_server_begins_with_the_data_of_another_and_with_passwords_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    let first = Cluster::start(Durability::None).unwrap();
+    first.create_database("kept").unwrap();
+    psql(&first.url("kept"), "create table t (n bigint); insert into t values (7)");
+    first.stop().unwrap();
+    let copied = Command::new("cp").arg("--archive").args([first.data_folder(), &kept]).status().unwrap();
+    assert!(copied.success());
+    let second = Setup::new(Durability::None).copy_of(&kept).start().unwrap();
+    assert_eq!(psql(&second.url("kept"), "select n from t"), "7");
+    assert_eq!(second.sql("kept", "select current_user").unwrap(), "postgres");
+    let password = first.url("kept").replace(&first.port().to_string(), &second.port().to_string());
+    assert!(!client(&password, "select 1").output().unwrap().status.success(), "the first one's password is no good");
+}
