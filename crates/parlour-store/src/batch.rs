@@ -118,6 +118,7 @@ pub(crate) fn ask_all(
             }
             Ok(())
         }
+        Source::Question(question) => Err(question.beyond()),
         Source::Postgres(session) => {
             let asked: Vec<usize> = (0..questions.len()).filter(|at| questions[*at].len() > 0).collect();
             let steps: Vec<_> = asked.iter().map(|at| (&questions[*at], Guard::None)).collect();
@@ -156,6 +157,7 @@ pub(crate) fn change_all(tx: &Tx<'_>, changes: &[Change<'_>]) -> Result<()> {
             }
             Ok(())
         }
+        Source::Question(question) => Err(question.beyond()),
         Source::Postgres(session) => {
             let steps: Vec<_> = changes
                 .iter()

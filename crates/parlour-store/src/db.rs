@@ -5,7 +5,7 @@
 use crate::batch::Column;
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
-use crate::postgres::{Failure, Integer, Session};
+use crate::postgres::{Failure, Integer, Question, Session};
 use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -175,6 +175,8 @@ impl Row<'_> {
 pub(crate) enum Source<'c> {
     Sqlite(&'c Connection),
     Postgres(&'c Session),
+    /// PostgreSQL, whose answer is not waited for.
+    Question(&'c Question),
 }
 
 impl Source<'_> {
@@ -187,6 +189,7 @@ impl Source<'_> {
                 Ok(statement.raw_execute()?)
             }
             Self::Postgres(session) => session.execute(sql, params),
+            Self::Question(question) => Err(question.beyond()),
         }
     }
 
@@ -195,6 +198,7 @@ impl Source<'_> {
         match self {
             Self::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
             Self::Postgres(session) => session.run(sql),
+            Self::Question(question) => Err(question.beyond()),
         }
     }
 }
@@ -241,6 +245,7 @@ impl<'c> Read<'c> {
             Source::Postgres(session) => {
                 session.query(sql, params)?.first().map(|row| decode(&Row::Postgres(row))).transpose()
             }
+            Source::Question(question) => Err(question.beyond()),
         }
     }
 
@@ -264,6 +269,20 @@ impl<'c> Read<'c> {
             Source::Postgres(session) => {
                 session.query(sql, params)?.iter().try_for_each(|row| see(&Row::Postgres(row)))
             }
+            Source::Question(question) => Err(question.beyond()),
+        }
+    }
+
+    /// The same of a page with all that belongs to it, for which nobody's thread need wait.
+    pub(crate) fn page(
+        &self,
+        sql: &'static str,
+        params: &[Param<'_>],
+        mut see: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        match self.source {
+            Source::Question(question) => question.each(sql, params, |row| see(&Row::Postgres(row))),
+            _ => self.each(sql, params, see),
         }
     }
 
@@ -287,6 +306,7 @@ impl<'c> Read<'c> {
                 Ok(())
             }
             Source::Postgres(session) => session.until(sql, params, |row| see(&Row::Postgres(row))),
+            Source::Question(question) => Err(question.beyond()),
         }
     }
 
@@ -300,6 +320,7 @@ impl<'c> Read<'c> {
         match self.source {
             Source::Sqlite(_) => self.each(sql, params, see),
             Source::Postgres(session) => session.scan(sql, params, |row| see(&Row::Postgres(row))),
+            Source::Question(question) => Err(question.beyond()),
         }
     }
 

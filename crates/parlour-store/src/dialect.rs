@@ -22,7 +22,7 @@ pub const UNCHECKED: [(&str, &str, &str); 8] = [
 pub(crate) const fn table_exists(source: Source<'_>) -> &'static str {
     match source {
         Source::Sqlite(_) => "select exists (select 1 from sqlite_schema where type = 'table' and name = ?1)",
-        Source::Postgres(_) => "select to_regclass(?1) is not null",
+        Source::Postgres(_) | Source::Question(_) => "select to_regclass(?1) is not null",
     }
 }
 
@@ -151,21 +151,38 @@ macro_rules! packed_users {
     };
 }
 
-/// Between which sequence numbers of the thread `t` a page lies.
+/// Between which sequence numbers of the thread `t` a page lies, where it does not go to the end. Each kind of range has its own text, since
+/// PostgreSQL makes ready whatever stands in a plan, needed or not.
 macro_rules! bounds {
     (whole) => {
-        "t.last_seq as end_seq, t.cleared_seq as start_seq"
+        "t.cleared_seq as start_seq"
     };
-    (range) => {
+    (before) => {
+        concat!(first_seq_from!("?7"), " - 1 as end_seq, t.cleared_seq as start_seq")
+    };
+    (from) => {
+        concat!("greatest(", first_seq_from!("?7"), " - 1, t.cleared_seq) as start_seq")
+    };
+    (between) => {
         concat!(
-            "case when cast(?7 as bigint) is null then t.last_seq else ",
             first_seq_from!("?7"),
-            " - 1 end as end_seq,
-             case when cast(?8 as bigint) is null then t.cleared_seq
-                 else greatest(",
+            " - 1 as end_seq, greatest(",
             first_seq_from!("?8"),
-            " - 1, t.cleared_seq) end as start_seq"
+            " - 1, t.cleared_seq) as start_seq"
         )
+    };
+}
+
+/// How many messages are shown up to the end of a page's range.
+macro_rules! newest {
+    (whole) => {
+        "e.last_seq - e.deleted_count"
+    };
+    (from) => {
+        "e.last_seq - e.deleted_count"
+    };
+    ($below:ident) => {
+        position_at!("e.end_seq")
     };
 }
 
@@ -193,8 +210,7 @@ macro_rules! named_people {
 /// A page of a thread with all that belongs to it. SQLite answers the same from the parts, one statement each: put together they take it a
 /// third longer, and a statement more costs it next to nothing. PostgreSQL would make a round trip of each.
 ///
-/// Parameters: the version and the ids of known people, the viewer, the thread or the other one, limit, offset, and for a range the ids
-/// before and from which.
+/// Parameters: the version and the ids of known people, the viewer, the thread or the other one, limit, offset, and for a range its ids.
 macro_rules! thread_page {
     ($named:ident, $bounds:ident) => {
         concat!(
@@ -202,7 +218,7 @@ macro_rules! thread_page {
              t as materialized (select ", membership_columns!(), " from ", named_thread!($named), " where m.user_id = ?3),
              e as materialized (select t.*, ", bounds!($bounds), " from t),
              p as materialized (select e.id, e.deleted_count, ", position_at!("e.start_seq"), " as oldest, ",
-                 position_at!("e.end_seq"), " as newest from e),
+                 newest!($bounds), " as newest from e),
              w as materialized (select p.id, p.deleted_count, greatest(p.newest, p.oldest) - p.oldest as count,
                  least(greatest(p.newest, p.oldest) - ?6 - p.oldest, ?5) as rows,
                  greatest(p.newest, p.oldest) - ?6 - least(greatest(p.newest, p.oldest) - ?6 - p.oldest, ?5) + 1 as first from p)
@@ -223,14 +239,32 @@ macro_rules! thread_page {
     };
 }
 
-/// A page of a thread named by its id.
-pub(crate) const THREAD_PAGE: &str = thread_page!(by_id, whole);
-/// The same between two messages.
-pub(crate) const THREAD_RANGE: &str = thread_page!(by_id, range);
-/// A page of a thread named by the other one in it.
-pub(crate) const THREAD_PAGE_WITH: &str = thread_page!(by_pair, whole);
-/// The same between two messages.
-pub(crate) const THREAD_RANGE_WITH: &str = thread_page!(by_pair, range);
+/// The pages of a thread, by which range of ids they lie in.
+pub(crate) struct ThreadPages {
+    pub(crate) whole: &'static str,
+    /// Below `?7`.
+    pub(crate) before: &'static str,
+    /// From `?7` on.
+    pub(crate) from: &'static str,
+    /// Below `?7` and from `?8` on.
+    pub(crate) between: &'static str,
+}
+
+macro_rules! thread_pages {
+    ($named:ident) => {
+        ThreadPages {
+            whole: thread_page!($named, whole),
+            before: thread_page!($named, before),
+            from: thread_page!($named, from),
+            between: thread_page!($named, between),
+        }
+    };
+}
+
+/// Pages of a thread named by its id.
+pub(crate) const THREAD_PAGES: ThreadPages = thread_pages!(by_id);
+/// Pages of a thread named by the other one in it.
+pub(crate) const THREAD_PAGES_WITH: ThreadPages = thread_pages!(by_pair);
 
 /// A page of an inbox with all that belongs to it, in one statement for the same reason.
 ///

@@ -93,6 +93,10 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What was asked is not answered yet. Stays within the store.
+    #[doc(hidden)]
+    #[error("the question is not answered yet")]
+    Unanswered,
     /// A row that should be impossible.
     #[error("table {table} holds an impossible {what}")]
     Inconsistent {

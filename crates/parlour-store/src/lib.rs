@@ -32,6 +32,8 @@ pub mod relations;
 pub mod seen;
 pub mod sends;
 mod sqlite;
+#[doc(hidden)]
+pub mod statements;
 pub mod threads;
 pub mod users;
 

@@ -78,7 +78,7 @@ pub fn thread_page(
     known: &Known,
     mut see: impl FnMut(&Membership, MessageRef<'_>),
 ) -> Result<ThreadPage> {
-    if let Source::Postgres(_) = read.source() {
+    if let Source::Postgres(_) | Source::Question(_) = read.source() {
         return thread_page_at_once(read, viewer, name, (range, window), known, see);
     }
     let member = match name {
@@ -103,17 +103,21 @@ fn thread_page_at_once(
     known: &Known,
     mut see: impl FnMut(&Membership, MessageRef<'_>),
 ) -> Result<ThreadPage> {
-    let whole = range == IdRange::default();
-    let (sql, named) = match (name, whole) {
-        (ThreadName::Id(id), true) => (dialect::THREAD_PAGE, id.get()),
-        (ThreadName::Id(id), false) => (dialect::THREAD_RANGE, id.get()),
-        (ThreadName::With(other), true) => (dialect::THREAD_PAGE_WITH, other.get()),
-        (ThreadName::With(other), false) => (dialect::THREAD_RANGE_WITH, other.get()),
+    let (pages, named) = match name {
+        ThreadName::Id(id) => (dialect::THREAD_PAGES, id.get()),
+        ThreadName::With(other) => (dialect::THREAD_PAGES_WITH, other.get()),
+    };
+    let (sql, [first, second]) = match (range.before, range.from) {
+        (None, None) => (pages.whole, [None, None]),
+        (Some(before), None) => (pages.before, [Some(before), None]),
+        (None, Some(from)) => (pages.from, [Some(from), None]),
+        (Some(before), Some(from)) => (pages.between, [Some(before), Some(from)]),
     };
     let (limit, offset) = (window.limit.min(FAR), window.offset.min(FAR));
-    let all = params![known.version, &*known.ids, viewer, named, limit, offset, range.before, range.from];
+    let all = params![known.version, &*known.ids, viewer, named, limit, offset, first, second];
+    let ends = usize::from(first.is_some()) + usize::from(second.is_some());
     let mut page = ThreadPage { member: None, count: 0, people: People::default() };
-    read.each(sql, if whole { &all[..6] } else { all }, |row| {
+    read.page(sql, &all[..6 + ends], |row| {
         match row.int(0)? {
             0 => {
                 page.people.version = row.int(14)?;

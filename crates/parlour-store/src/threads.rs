@@ -247,10 +247,10 @@ pub fn inbox(
             let count = crate::mailboxes::totals(read, user)?.listed_threads;
             Ok(InboxPage { count, people: People::none_of(read)? })
         }
-        Source::Postgres(_) => {
+        Source::Postgres(_) | Source::Question(_) => {
             let mut page = InboxPage { count: 0, people: People::default() };
             let known = params![known.version, &*known.ids, user, below.0, below.1, window.limit, window.skip];
-            read.each(dialect::INBOX_PAGE, known, |row| {
+            read.page(dialect::INBOX_PAGE, known, |row| {
                 match row.int(0)? {
                     0 => {
                         page.count = row.int_opt(1)?.unwrap_or(0);

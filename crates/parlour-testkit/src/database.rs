@@ -16,8 +16,8 @@ const VARIABLE: &str = "PARLOUR_TEST_POSTGRES";
 /// The database that all tests share.
 const SHARED: &str = "parlour_test";
 
-/// The fewest connections that a server can do with: many tests run at once.
-pub(crate) const CONNECTIONS: usize = 4;
+/// The fewest connections with which a server has one of each kind: many tests run at once.
+pub(crate) const CONNECTIONS: usize = 5;
 
 /// A kind of database.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -125,7 +125,7 @@ impl World {
         let postgres = TestServer::with(|config| {
             public(config);
             config.storage.database = schema.to_string();
-            config.postgres.connections = 4;
+            config.postgres.connections = 5;
         })
         .await;
         Self { servers: [sqlite, postgres], schema }

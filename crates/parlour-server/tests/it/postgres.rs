@@ -196,3 +196,27 @@ fn a_database_that_cannot_hold_every_text_or_is_newer_is_refused() {
     cluster.sql("newer", "insert into schema_migrations (number, name) values (999, 'later')").unwrap();
     assert!(complaint(&migrate(&cluster.url("newer"), &[])).contains("schema version 999"));
 }
+
+#[tokio::test]
+async fn pages_come_again_after_the_database_was_away() {
+    let cluster = Cluster::start(Durability::None).unwrap();
+    cluster.create_database("parlour").unwrap();
+    let database = cluster.url("parlour");
+    let server = TestServer::with(|config| {
+        config.storage.database = database;
+        config.postgres.connections = 12;
+    })
+    .await;
+    let (ann, bob) = server.ann_and_bob().await;
+    ann.send(&bob, "before").await;
+    bob.thread_with(&ann, "").await;
+    cluster.restart().unwrap();
+    assert_eq!(bob.thread_with(&ann, "").await["count"], 1, "no caller pays for it");
+    assert_eq!(ann.inbox().await["count"], 1);
+    cluster.stop().unwrap();
+    ann.get("/api/v2/pm/").await.expect(503);
+    bob.get("/api/v2/pm/?user=1").await.expect(503);
+    cluster.start_again().unwrap();
+    assert_eq!(bob.thread_with(&ann, "").await["count"], 1);
+    assert_eq!(ann.inbox().await["count"], 1);
+}

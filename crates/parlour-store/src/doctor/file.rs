@@ -53,7 +53,7 @@ pub(super) fn examine_references(read: &Read<'_>, report: &mut Report, watch: &W
             dangling(row.str(0)?, row.str(2)?);
             Ok(())
         })?,
-        Source::Postgres(_) => {
+        Source::Postgres(_) | Source::Question(_) => {
             for (table, column, parent) in UNCHECKED {
                 let sql = format!(
                     "select 1 from {table} c where not exists (select 1 from {parent} p where p.id = c.{column}) limit 1000"

@@ -1,17 +1,15 @@
 //! The connections to PostgreSQL: threads that each own one and do one thing at a time, so that a slow answer holds up its asker alone.
 
+use super::places::Places;
 use super::session::Session;
 use super::settings::Settings;
 use crate::error::{Result, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
-use tokio::sync::{Semaphore, oneshot};
-
-/// Askers that may wait for a connection; further ones are refused at once.
-const QUEUE: usize = 1_024;
+use tokio::sync::oneshot;
 
 /// How sessions are made.
 pub(super) struct Connector {
@@ -63,9 +61,7 @@ type Job = Box<dyn FnOnce(&mut Seat) + Send>;
 pub(super) struct Lanes {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
-    places: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    connector: Arc<Connector>,
+    places: Places,
 }
 
 impl Lanes {
@@ -75,9 +71,7 @@ impl Lanes {
         let mut lanes = Self {
             jobs: Some(jobs),
             threads: Vec::with_capacity(count),
-            places: Arc::new(Semaphore::new(count)),
-            waiting: AtomicUsize::new(0),
-            connector: Arc::clone(connector),
+            places: Places::new(count, connector.settings.wait),
         };
         for _ in 0..count {
             let (taken, connector) = (taken.clone(), Arc::clone(connector));
@@ -92,7 +86,7 @@ impl Lanes {
 
     /// Askers that wait for a connection.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.places.waiting()
     }
 
     /// Does `work` on the next connection that is free.
@@ -102,10 +96,7 @@ impl Lanes {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => self.wait_for_place().await?,
-        };
+        let place = self.places.take().await?;
         let (caller, answered) = oneshot::channel();
         let job: Job = Box::new(move |seat| {
             // Nobody waits any more: whoever was told that it failed must not find it done.
@@ -118,29 +109,6 @@ impl Lanes {
         let jobs = self.jobs.as_ref().ok_or(StoreError::WriterStopped)?;
         jobs.send(job).map_err(|_| StoreError::WriterStopped)?;
         answered.await.map_err(|_| StoreError::WritePanicked)?
-    }
-
-    async fn wait_for_place(&self) -> Result<tokio::sync::OwnedSemaphorePermit> {
-        let _waiting = Waiting::enter(&self.waiting).ok_or(StoreError::Busy)?;
-        let places = Arc::clone(&self.places);
-        let place = tokio::time::timeout(self.connector.settings.wait, places.acquire_owned()).await;
-        place.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::WriterStopped)
-    }
-}
-
-/// Somebody who waits, until dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize) -> Option<Self> {
-        let waiting = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < QUEUE).then_some(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

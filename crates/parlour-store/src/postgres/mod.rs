@@ -8,13 +8,17 @@
 
 mod lanes;
 mod lease;
+mod pages;
+mod places;
+mod question;
 mod retry;
 mod sender;
 mod session;
 mod settings;
 
+pub(crate) use question::Question;
 pub(crate) use session::{Failure, Integer, Session};
-pub use settings::{Options, Settings, without_password};
+pub use settings::{Options, PLANS, Settings, without_password};
 
 use crate::db::{Read, Source, Tx};
 use crate::error::{Result, StoreError};
@@ -23,6 +27,8 @@ use crate::migrate;
 use crate::observation::{Observation, Observed};
 use lanes::{Connector, Lanes, Seat};
 use lease::LeaseKeeper;
+use pages::Pages;
+use question::State;
 use retry::{Failed, try_often};
 use sender::Sender;
 use session::COMMIT;
@@ -46,6 +52,7 @@ pub(crate) const LOCKED_CHANGE: &str = "begin isolation level read committed";
 /// A PostgreSQL database.
 pub(crate) struct Postgres {
     connector: Arc<Connector>,
+    pages: Arc<Pages>,
     reads: Lanes,
     changes: Lanes,
     pub(crate) sender: Sender,
@@ -64,7 +71,7 @@ impl Postgres {
             tracing::info!(step, "migrated the database");
         }
         // One sends, and one keeps the lease of the node number.
-        let (changes, reads) = shares(settings.connections - 2);
+        let (changes, reads, pages) = shares(settings.connections - 2);
         let round_trips = Arc::<AtomicU64>::default();
         let connector = Arc::new(Connector { settings, round_trips: Arc::clone(&round_trips) });
         let (ids, observed) = (Arc::new(Mutex::new(IdGenerator::shared())), Arc::<Observed>::default());
@@ -74,6 +81,7 @@ impl Postgres {
         let sender =
             Sender::start(Arc::clone(&connector), Arc::clone(&ids), Arc::clone(&lease), Arc::clone(&observed))?;
         Ok(Self {
+            pages: Arc::new(Pages::new(pages, &connector)),
             reads: Lanes::start("parlour-read", reads, &connector)?,
             changes: Lanes::start("parlour-change", changes, &connector)?,
             sender,
@@ -101,6 +109,19 @@ impl Postgres {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        let (first, state) = run_for(&mut query, Question::default());
+        let asked = match state {
+            // Nothing was asked.
+            State::Open => return first,
+            State::Asked(asked) => asked,
+            _ => return self.reads.run(move |seat| read(seat, None, &mut query)).await,
+        };
+        if let Some((asked, rows)) = self.pages.ask(asked).await? {
+            let (answer, state) = run_for(&mut query, Question::answered(asked, rows));
+            if !matches!(state, State::Beyond) {
+                return answer;
+            }
+        }
         self.reads.run(move |seat| read(seat, None, &mut query)).await
     }
 
@@ -151,10 +172,17 @@ impl Postgres {
     }
 }
 
-/// Of `connections`, how many change things and how many read.
-const fn shares(connections: usize) -> (usize, usize) {
+/// Of `connections`, how many change things, how many read, and how many read pages alone.
+const fn shares(connections: usize) -> (usize, usize, usize) {
     let changes = if connections < 3 { 1 } else { connections / 3 };
-    (changes, connections - changes)
+    let pages = (connections - changes) / 2;
+    (changes, connections - changes - pages, pages)
+}
+
+/// What `query` makes of a question, and how far that comes.
+fn run_for<T, E>(query: &mut impl FnMut(&Read<'_>) -> Result<T, E>, question: Question) -> (Result<T, E>, State) {
+    let answer = query(&Read::new(Source::Question(&question)));
+    (answer, question.into_state())
 }
 
 /// Brings the schema up to date and answers the steps that it took.

@@ -23,9 +23,6 @@ use tokio_postgres::{Client, Row, Statement};
 
 pub(super) const COMMIT: &str = "commit";
 
-/// How long after the server's own time-out an answer is still waited for.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// Rows of a long answer that are in memory at a time.
 const PIECE: usize = 1_000;
 
@@ -85,7 +82,7 @@ impl Session {
             broken: Cell::new(false),
             committing: Cell::new(false),
             round_trips: Arc::clone(round_trips),
-            patience: settings.statement_timeout + GRACE,
+            patience: settings.patience(),
         };
         session.run(&settings.preamble())?;
         Ok(session)
@@ -305,7 +302,10 @@ impl Session {
 }
 
 /// A network that swallows everything must not keep a thread for ever.
-async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
+pub(super) async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
     match tokio::time::timeout(patience, answer).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(StoreError::Unreachable { reason: "it does not answer in time" }),

@@ -12,6 +12,13 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+/// How long after the server's own time-out an answer is still waited for.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How statements are planned.
+pub const PLANS: &str = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off;
+     set max_parallel_workers_per_gather = 0";
+
 /// How a PostgreSQL database is used.
 #[derive(Clone)]
 pub struct Settings {
@@ -124,6 +131,11 @@ impl Settings {
         self
     }
 
+    /// How long an answer is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        self.statement_timeout + GRACE
+    }
+
     /// Connects; whoever polls the running event loop afterwards drives the connection.
     pub(super) async fn connect(&self) -> Result<Client> {
         if let Some(tls) = &self.tls {
@@ -146,9 +158,7 @@ impl Settings {
     pub(super) fn preamble(&self) -> String {
         let timeout = self.statement_timeout.as_millis();
         format!(
-            "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off;
-             set max_parallel_workers_per_gather = 0;
-             set statement_timeout = {timeout}; set lock_timeout = {timeout};
+            "{PLANS}; set statement_timeout = {timeout}; set lock_timeout = {timeout};
              set idle_in_transaction_session_timeout = {timeout}; set client_min_messages = warning;
              select set_config('synchronous_commit', case current_setting('synchronous_commit')
                  when 'off' then 'on' else current_setting('synchronous_commit') end, false)"

@@ -11,6 +11,31 @@ use parlour_types::model::Message;
 use parlour_types::{ThreadId, Timestamp, UserId};
 use std::collections::BTreeMap;
 
+/// Puts a thread behind its newest message.
+pub(crate) const MOVE_THREAD: &str = "update threads set last_seq = ?2, last_message_at = ?3 where id = ?1";
+
+/// What a member has read, and where the inbox row stands.
+pub(crate) const MOVE_MEMBER: &str =
+    "update members set read_seq = ?3, unread_count = ?4, listed_at = ?5 where thread_id = ?1 and user_id = ?2";
+
+/// Brings an inbox row to the top.
+pub(crate) const MOVE_UP: &str =
+    "update inbox set last_message_at = ?4, unread_count = ?5, message_id = ?6, message_status = 0, text = ?7
+     where user_id = ?1 and last_message_at = ?2 and thread_id = ?3";
+
+/// Stores a message.
+pub(crate) const STORE: &str = "insert into messages (thread_id, seq, id, sender_id, created_at, status, text)
+     values (?1, ?2, ?3, ?4, ?5, 0, ?6)";
+
+/// The totals of a mailbox, and the end of its event log.
+pub(crate) const MOVE_MAILBOX: &str =
+    "update mailboxes set listed_threads = ?2, unread_threads = ?3, unread_messages = ?4, event_position = ?5
+     where user_id = ?1";
+
+/// Appends to an event log.
+pub(crate) const APPEND_EVENT: &str =
+    "insert into events (user_id, position, kind, thread_id, seq, created_at) values (?1, ?2, ?6, ?3, ?4, ?5)";
+
 /// What a group writes, beside the rows that change.
 #[derive(Default)]
 pub(super) struct Changes {
@@ -68,7 +93,7 @@ impl Changes {
         change(
             "moving a thread",
             Guard::EveryRow,
-            "update threads set last_seq = ?2, last_message_at = ?3 where id = ?1",
+            MOVE_THREAD,
             columns!(
                 old,
                 Ints | one | one.thread.id.get(),
@@ -122,7 +147,7 @@ impl Changes {
         put(
             "moving a member",
             Guard::EveryRow,
-            "update members set read_seq = ?3, unread_count = ?4, listed_at = ?5 where thread_id = ?1 and user_id = ?2",
+            MOVE_MEMBER,
             columns!(
                 old,
                 Ints | one | one.member.thread.id.get(),
@@ -137,8 +162,7 @@ impl Changes {
         put(
             "moving up in the inbox",
             Guard::EveryRow,
-            "update inbox set last_message_at = ?4, unread_count = ?5, message_id = ?6, message_status = 0, text = ?7
-             where user_id = ?1 and last_message_at = ?2 and thread_id = ?3",
+            MOVE_UP,
             columns!(
                 listed,
                 Ints | one | one.member.user_id.get(),
@@ -174,8 +198,7 @@ impl Changes {
         put(
             "storing a message",
             Guard::None,
-            "insert into messages (thread_id, seq, id, sender_id, created_at, status, text)
-             values (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+            STORE,
             columns!(
                 self.messages,
                 Ints | message | message.thread_id.get(),
@@ -190,8 +213,7 @@ impl Changes {
         put(
             "moving a mailbox",
             Guard::EveryRow,
-            "update mailboxes set listed_threads = ?2, unread_threads = ?3, unread_messages = ?4, event_position = ?5
-             where user_id = ?1",
+            MOVE_MAILBOX,
             columns!(
                 changed,
                 Ints | person | person.account.id.get(),
@@ -204,7 +226,7 @@ impl Changes {
         put(
             "appending an event",
             Guard::None,
-            "insert into events (user_id, position, kind, thread_id, seq, created_at) values (?1, ?2, ?6, ?3, ?4, ?5)",
+            APPEND_EVENT,
             columns!(
                 self.events,
                 Ints | event | event.0.get(),

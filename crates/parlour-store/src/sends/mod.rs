@@ -5,8 +5,8 @@
 //! Before anything is read, the mailboxes of everybody concerned are locked in the order of their ids: whoever changes what a member sees
 //! changes the member's mailbox, so nobody else does meanwhile.
 
-mod changes;
-mod work;
+pub(crate) mod changes;
+pub(crate) mod work;
 
 use crate::db::Tx;
 use crate::error::{Result, StoreError};

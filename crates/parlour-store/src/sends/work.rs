@@ -48,13 +48,13 @@ pub(super) struct Work {
     pub(super) first_uses: HashMap<(UserId, String), FirstUse>,
 }
 
-const PERSON: &str = "select u.id, u.status, u.role, u.community_badge, m.listed_threads, m.unread_threads,
+pub(crate) const PERSON: &str = "select u.id, u.status, u.role, u.community_badge, m.listed_threads, m.unread_threads,
          m.unread_messages, m.event_position from users u join mailboxes m on m.user_id = u.id where u.id = ?1";
 
-const RELATION: &str =
+pub(crate) const RELATION: &str =
     concat!("select exists (select 1 from follows where follower_id = ?2 and followed_id = ?1), ", hidden!("?1", "?2"));
 
-const CONVERSATION: &str = concat!(
+pub(crate) const CONVERSATION: &str = concat!(
     members_of_pair_sql!(
         ", coalesce((select x.id from messages x where x.thread_id = t.id order by x.seq desc limit 1), 0),
          coalesce((select x.message_id from deleted_messages x where x.thread_id = t.id order by x.seq desc limit 1), 0)"
