@@ -5,95 +5,15 @@ use crate::floor::bare_sends;
 use crate::load::{self, Measured};
 use crate::process::Server;
 use crate::requests::{Requests, environment, request};
+use crate::results::{Bar, Figure, Rounds, Samples};
 use crate::zipf::Zipf;
 use anyhow::{Context as _, Result};
 use fastrand::Rng;
-use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// Connections of a load.
 const CONNECTIONS: usize = 64;
-
-/// How often and how long.
-#[derive(Clone, Copy)]
-pub(crate) struct Rounds {
-    count: usize,
-    time: Duration,
-}
-
-impl Rounds {
-    // Many short rounds: whatever else the machine does hits a few of them, and the medians are of the others.
-    pub(crate) const FULL: Self = Self { count: 15, time: Duration::from_millis(700) };
-    pub(crate) const QUICK: Self = Self { count: 5, time: Duration::from_millis(400) };
-}
-
-/// One line of the result.
-#[derive(Serialize)]
-pub(crate) struct Figure {
-    name: &'static str,
-    /// The measured value, with its unit.
-    value: String,
-    /// What is compared with the bar.
-    ratio: f64,
-    /// `≥ 0.80` or `≤ 1.2`.
-    bar: String,
-    reached: bool,
-}
-
-enum Bar {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Bar {
-    fn figure(self, name: &'static str, value: String, ratio: f64) -> Figure {
-        let (bar, reached) = match self {
-            Self::AtLeast(least) => (format!("≥ {least}"), ratio >= least),
-            Self::AtMost(most) => (format!("≤ {most}"), ratio <= most),
-        };
-        Figure { name, value, ratio, bar, reached }
-    }
-}
-
-/// Values of every round by name.
-#[derive(Default)]
-struct Samples {
-    values: BTreeMap<&'static str, Vec<f64>>,
-    /// Each measured against what was taken right before it, so that a machine that drifts does not tilt it.
-    ratios: BTreeMap<&'static str, Vec<f64>>,
-}
-
-impl Samples {
-    fn add(&mut self, name: &'static str, value: f64) {
-        self.values.entry(name).or_default().push(value);
-    }
-
-    fn add_ratio(&mut self, name: &'static str, ratio: f64) {
-        self.ratios.entry(name).or_default().push(ratio);
-    }
-
-    fn median(&self, name: &'static str) -> Option<f64> {
-        median(self.values.get(name)?.clone())
-    }
-
-    fn ratio(&self, name: &'static str) -> Option<f64> {
-        median(self.ratios.get(name)?.clone())
-    }
-
-    /// The median of the ratios round by round.
-    fn ratio_to(&self, name: &'static str, other: &'static str) -> Option<f64> {
-        let (values, others) = (self.values.get(name)?, self.values.get(other)?);
-        median(values.iter().zip(others).map(|(value, other)| value / other).collect())
-    }
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
 
 /// Everything that a round needs.
 struct Bench<'a> {
@@ -374,13 +294,4 @@ enum On {
     Small,
     ThreadFloor,
     InboxFloor,
-}
-
-/// Prints the figures as a table.
-pub(crate) fn print(figures: &[Figure]) {
-    println!("{:<44} {:>16} {:>8} {:>8}", "figure", "value", "ratio", "bar");
-    for figure in figures {
-        let reached = if figure.reached { "reached" } else { "MISSED" };
-        println!("{:<44} {:>16} {:>8.2} {:>8}  {reached}", figure.name, figure.value, figure.ratio, figure.bar);
-    }
 }

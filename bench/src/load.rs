@@ -1,6 +1,6 @@
 //! The load: keep-alive connections that ask one question after another, on the calling thread.
 //!
-//! The thread never sleeps. A server that has to wake its client pays for that, on a virtual machine as much as for many an answer, and
+//! The thread never sleeps, unless it shares the server's core. A server that has to wake its client pays for that, on a virtual machine as much as for many an answer, and
 //! pays the more often the slower it is; over a real network it would not. And whatever the load does between two answers is kept short,
 //! so that the floor shows what the server can do and not what the load can.
 
@@ -43,6 +43,28 @@ pub(crate) fn run(
     connections: usize,
     time: Duration,
     status: u16,
+    next: impl FnMut() -> Vec<u8>,
+) -> Result<Measured> {
+    run_with(address, connections, time, status, Some(Duration::ZERO), next)
+}
+
+/// The same, sleeping while there is nothing to do: for a load on the server's own core.
+pub(crate) fn run_beside(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+    status: u16,
+    next: impl FnMut() -> Vec<u8>,
+) -> Result<Measured> {
+    run_with(address, connections, time, status, Some(PATIENCE), next)
+}
+
+fn run_with(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+    status: u16,
+    sleep: Option<Duration>,
     mut next: impl FnMut() -> Vec<u8>,
 ) -> Result<Measured> {
     let mut poll = Poll::new()?;
@@ -61,7 +83,7 @@ pub(crate) fn run(
     }
     let mut open = connections;
     while open > 0 {
-        poll.poll(&mut events, Some(Duration::ZERO))?;
+        poll.poll(&mut events, sleep)?;
         for event in &events {
             let client = &mut clients[event.token().0];
             if !client.answered(status)? {

@@ -4,19 +4,22 @@ mod dataset;
 mod figures;
 mod floor;
 mod load;
+mod postgres;
 mod process;
 mod profile;
 mod requests;
+mod results;
 mod zipf;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use results::Rounds;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
 /// The core of the load; the servers run on another.
-const LOAD_CORE: &str = "1";
+pub(crate) const LOAD_CORE: &str = "1";
 
 /// Set once this process runs on its own core.
 const PINNED: &str = "BENCH_PINNED";
@@ -45,8 +48,18 @@ struct Arguments {
     /// Instead of measuring, show where a server spends its time under one load: thread, thread-cold, inbox, inbox-cold or send.
     #[arg(long, value_name = "LOAD")]
     profile: Option<String>,
+    /// Which database Parlour keeps its data in.
+    #[arg(long, value_enum, default_value_t)]
+    database: Database,
     #[command(subcommand)]
     floor: Option<Floor>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Database {
+    #[default]
+    Sqlite,
+    Postgres,
 }
 
 #[derive(Subcommand)]
@@ -75,14 +88,21 @@ fn main() -> Result<()> {
     let dataset = dataset::Dataset::open(&arguments.folder, arguments.scale)?;
     let parlour = arguments.parlour.context("--parlour names the binary")?;
     if let Some(load) = &arguments.profile {
-        return profile::profile(&dataset, &parlour, load);
+        return match arguments.database {
+            Database::Sqlite => profile::profile(&dataset, &parlour, load),
+            Database::Postgres => postgres::profile(&dataset, &parlour, load),
+        };
     }
-    let rounds = if arguments.quick { figures::Rounds::QUICK } else { figures::Rounds::FULL };
-    let figures = figures::measure(&dataset, &parlour, rounds, arguments.only.as_deref())?;
+    let rounds = if arguments.quick { Rounds::QUICK } else { Rounds::FULL };
+    let measure = match arguments.database {
+        Database::Sqlite => figures::measure,
+        Database::Postgres => postgres::measure,
+    };
+    let figures = measure(&dataset, &parlour, rounds, arguments.only.as_deref())?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);
     } else {
-        figures::print(&figures);
+        results::print(&figures);
     }
     Ok(())
 }

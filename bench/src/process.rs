@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The core of the servers; the load runs on another.
-const SERVER_CORE: &str = "0";
+pub(crate) const SERVER_CORE: &str = "0";
 
 /// A server, killed when it goes away.
 pub(crate) struct Server {
@@ -17,11 +17,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `program` with `arguments` and `--listen ADDRESS`, with one worker on one core, and waits until it answers.
+    /// Starts `program` on the servers' core.
     pub(crate) fn start(program: &std::path::Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+        Self::start_on(SERVER_CORE, program, arguments, environment)
+    }
+
+    /// Starts `program` with `arguments` and `--listen ADDRESS`, with one worker on one core, and waits until it answers.
+    pub(crate) fn start_on(
+        core: &str,
+        program: &std::path::Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new("taskset");
-        command.args(["--cpu-list", SERVER_CORE]).arg(program).args(arguments).args(["--listen", &address.to_string()]);
+        command.args(["--cpu-list", core]).arg(program).args(arguments).args(["--listen", &address.to_string()]);
         command
             .envs(environment.iter().copied())
             .env("TOKIO_WORKER_THREADS", "1")

@@ -1,7 +1,7 @@
 //! Where the time goes: a profile of the server under one kind of load.
 
 use crate::dataset::Dataset;
-use crate::load;
+use crate::load::{self, Measured};
 use crate::process::Server;
 use crate::requests::{Requests, environment};
 use anyhow::{Context as _, Result, ensure};
@@ -46,16 +46,27 @@ pub(crate) fn profile(dataset: &Dataset, parlour: &Path, kind: &str) -> Result<(
     };
     let status = if kind == "send" { 201 } else { 200 };
     load::run(server.address, 64, Duration::from_secs(2), status, next()?)?;
-    let data = folder.path().join("perf.data").display().to_string();
-    let (id, seconds) = (server.id().to_string(), TIME.as_secs().to_string());
+    watch(kind, &[server.id()], folder.path(), |time| load::run(server.address, 64, time, status, next()?))
+}
+
+/// Runs `load` and prints what `perf` saw of it in `processes`.
+pub(crate) fn watch(
+    kind: &str,
+    processes: &[u32],
+    folder: &Path,
+    load: impl FnOnce(Duration) -> Result<Measured>,
+) -> Result<()> {
+    let data = folder.join("perf.data").display().to_string();
+    let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
+    let (ids, seconds) = (ids.join(","), TIME.as_secs().to_string());
     let mut perf = Command::new("perf")
-        .args(["record", "--quiet", "--freq", "2000", "--output", &data, "--pid", &id, "--", "sleep", &seconds])
+        .args(["record", "--quiet", "--freq", "2000", "--output", &data, "--pid", &ids, "--", "sleep", &seconds])
         .spawn()
         .context("cannot run perf (package linux-perf)")?;
-    let measured = load::run(server.address, 64, TIME, status, next()?)?;
+    let measured = load(TIME)?;
     ensure!(perf.wait()?.success(), "perf failed");
     println!("{kind}: {:.0} answers a second while watched", measured.per_second());
-    for sort in ["dso", "symbol"] {
+    for sort in ["comm", "comm,dso", "comm,symbol"] {
         let report = Command::new("perf")
             .args(["report", "--stdio", "--no-children", "--input", &data, "--sort", sort, "--percent-limit", "0.3"])
             .output()?;

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   test                     everything CI checks: format, lints, tests, the official SDK against a running server
-  bench [--quick] [--json] [--only NAME] [--scale N]
+  bench [--quick] [--json] [--only NAME] [--scale N] [--database postgres]
                            measures every figure beside its floor and its bar
   bench --profile LOAD     shows where a server spends its time: thread, thread-cold, inbox, inbox-cold or send
   fuzz [--seconds N] [--only NAME]
