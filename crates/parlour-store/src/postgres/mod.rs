@@ -2,8 +2,8 @@
 //!
 //! - A read has one snapshot: a single statement, or a read-only transaction of isolation level repeatable read.
 //! - A change runs at repeatable read as well. Whatever changes what a member sees also changes the member's row of `mailboxes`, and whatever
-//!   changes the directory its version, so two changes that touch the same meet there: the second one fails and is tried again, in
-//!   [`Postgres::write`] and nowhere else.
+//!   changes the directory its version, so two changes that touch the same meet there: the second one fails and is tried again, by
+//!   [`retry`] and nobody else.
 //! - Nothing that is kept in memory counts without a version read from the database in the same question.
 
 mod lanes;
