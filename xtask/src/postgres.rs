@@ -6,7 +6,7 @@ use private_postgres::{Cluster, Durability, Programs, Setup};
 use std::process::Command;
 
 /// The URL of a database whose user may make others. Where it is set, nothing is installed and nothing is started.
-const VARIABLE: &str = "PARLOUR_TEST_POSTGRES";
+const VARIABLE: &str = "TEST_POSTGRES_URL";
 
 /// A file system in memory. A database is copied from a template in 20 ms there, and on a disk that is busy in up to 250.
 const MEMORY: &str = "/dev/shm";

@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use tokio_postgres::{Client, Config, NoTls, error::SqlState};
 
 /// The URL of a database on the server that the tests may use, whose user may make others.
-const VARIABLE: &str = "PARLOUR_TEST_POSTGRES";
+const VARIABLE: &str = "TEST_POSTGRES_URL";
 
 /// The database that all tests share.
 const SHARED: &str = "parlour_test";
@@ -24,7 +24,7 @@ pub(crate) const CONNECTIONS: usize = 5;
 pub enum Backend {
     /// A file in the data directory.
     Sqlite,
-    /// A schema on the server that `PARLOUR_TEST_POSTGRES` names.
+    /// A schema on the server that `TEST_POSTGRES_URL` names.
     Postgres,
 }
 

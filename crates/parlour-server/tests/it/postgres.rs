@@ -133,8 +133,7 @@ fn migrate(database: &str, environment: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlour"));
     command.args(["migrate", "--database", database, "--data-dir"]).arg(folder.path());
-    // Of the tests, and no setting.
-    command.env_remove("PARLOUR_TEST_POSTGRES").envs(environment.iter().copied()).output().unwrap()
+    command.envs(environment.iter().copied()).output().unwrap()
 }
 
 fn complaint(output: &Output) -> String {

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 
 /// The URL of a database whose user may make others.
-const VARIABLE: &str = "PARLOUR_TEST_POSTGRES";
+const VARIABLE: &str = "TEST_POSTGRES_URL";
 
 /// Where a database is, or is to be.
 pub(super) enum Place {
