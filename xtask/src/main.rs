@@ -25,7 +25,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                            makes up requests from the OpenAPI document and holds every answer against it
   torture [--small] [--only NAME] [--cuts N] [--json] [--allow-missing]
                            kills the server, cuts its power, fills its disk, floods it, and counts what is lost; --small needs no root
-  postgres                 a PostgreSQL server for `cargo test` in another terminal, until Ctrl-C
+  postgres [COMMAND]       a PostgreSQL server for COMMAND, or for `cargo test` in another terminal, until Ctrl-C
   docs                     writes the generated files again: parlour.example.toml, docs/CONFIGURATION.md
   screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
   corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
             Err(_) => Err(anyhow::anyhow!("--examples takes a whole number")),
         },
         ["torture", arguments @ ..] => torture::torture(arguments),
-        ["postgres"] => postgres::postgres(),
+        ["postgres", on_it @ ..] => postgres::postgres(on_it),
         ["docs"] => test::write_generated_files(),
         ["screenshot"] => screenshot::screenshot(),
         ["corpus", "convert", file] => corpus::convert(file),

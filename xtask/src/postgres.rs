@@ -1,5 +1,6 @@
 //! The PostgreSQL server that the tests use: one that is named, or else a private one.
 
+use crate::process::{command, run};
 use crate::tools::{ensure_openssl, install_postgresql};
 use anyhow::{Context as _, Result};
 use private_postgres::{Cluster, Durability, Programs, Setup};
@@ -63,9 +64,12 @@ pub(crate) fn private_servers_can_be_started() -> bool {
     Programs::find().is_ok()
 }
 
-/// `cargo xtask postgres`: a server for `cargo test` in another terminal, until it is interrupted.
-pub(crate) fn postgres() -> Result<()> {
+/// `cargo xtask postgres [COMMAND]`: a server for a command, or for `cargo test` in another terminal until it is interrupted.
+pub(crate) fn postgres(on_it: &[&str]) -> Result<()> {
     let server = TestServer::start()?;
+    if let [program, arguments @ ..] = on_it {
+        return run(server.tell(&mut command(program, arguments)));
+    }
     // What is in a URL needs no more quotes than these.
     println!("export {VARIABLE}='{}'", server.url);
     if server.private.is_some() {

@@ -127,7 +127,8 @@ impl Pages {
     }
 
     /// Remembers who is in a page.
-    pub(crate) fn remember_people(&self, key: PageKey, people: &[UserId]) {
+    pub(crate) fn remember_people(&self, key: PageKey, page: &RowsPage) {
+        let people = page.rows.people();
         if self.people.get(&key).is_none_or(|known| *known != *people) {
             self.people.insert(key, people.into());
         }

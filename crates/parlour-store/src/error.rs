@@ -161,6 +161,7 @@ impl StoreError {
             Self::WritePanicked => Self::WritePanicked,
             Self::WriterStopped => Self::WriterStopped,
             Self::Inconsistent { table, what } => Self::Inconsistent { table, what },
+            Self::Driver(DriverError::Postgres { code }) => Self::Driver(DriverError::Postgres { code: code.clone() }),
             other => Self::Driver(DriverError::Postgres { code: other.to_string() }),
         }
     }

@@ -3,7 +3,6 @@ use crate::pages::{NewestPage, PageKey, RowsPage};
 use crate::{Caller, Core, Error, Result};
 use parlour_store::Read;
 use parlour_store::threads::{InboxCursor, InboxWindow, inbox};
-use parlour_types::UserId;
 use parlour_types::view::Rows;
 use std::sync::Arc;
 
@@ -48,8 +47,7 @@ pub async fn list_snippets(
     core.catch_up();
     let (page, directory_version) = answer?;
     if core.store.is_remote() {
-        let people: Vec<UserId> = page.people.iter().map(|card| card.user.id).collect();
-        core.pages.remember_people(key, &people);
+        core.pages.remember_people(key, &page);
     }
     if let Some(since) = moment {
         core.pages.keep(&core.store, since, directory_version, key, NewestPage::new(&page, limit));

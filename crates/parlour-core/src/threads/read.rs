@@ -7,9 +7,9 @@ use parlour_store::messages::{IdRange, thread_page};
 use parlour_store::seen::mark_seen;
 use parlour_store::threads::Membership;
 use parlour_store::{Moment, Read};
+use parlour_types::Window;
 use parlour_types::model::MessageRef;
 use parlour_types::view::{MessagePage, Rows, ThreadStatus};
-use parlour_types::{UserId, Window};
 use std::sync::Arc;
 
 /// Lets an answer go out although a side effect of it could not be stored for now. `consequence` says what that means.
@@ -70,8 +70,7 @@ pub async fn get_thread(
     };
     let id = member.thread().id;
     if core.store.is_remote() {
-        let people: Vec<UserId> = page.people.iter().map(|card| card.user.id).collect();
-        core.pages.remember_people(PageKey { viewer: caller.user_id, thread: Some(id) }, &people);
+        core.pages.remember_people(PageKey { viewer: caller.user_id, thread: Some(id) }, &page);
     }
     if member.unread_count() > 0 {
         let (now, up_to) = (core.clock.now(), member.thread().last_seq);

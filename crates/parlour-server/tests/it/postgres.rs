@@ -118,6 +118,39 @@ async fn a_send_is_two_round_trips_with_its_commit() {
 }
 
 #[tokio::test]
+async fn sends_that_travel_in_one_group_each_answer_with_their_own_people() {
+    on(Backend::Postgres, async {
+        let server = TestServer::start().await;
+        let mut members = Vec::new();
+        for id in 1..=8 {
+            members.push(server.member(id, &format!("member{id}")).await);
+        }
+        server.befriend(&members.iter().collect::<Vec<_>>()).await;
+        for round in 0..4 {
+            let sends = members.iter().map(|sender| {
+                let to: Vec<i64> = members.iter().map(|member| member.id).filter(|id| *id != sender.id).collect();
+                let body = json!({ "recipients": to, "message": format!("round {round}") });
+                let request = sender.request(Method::POST, "/api/v2/pm/").json(&body);
+                // Those with a key bring everybody, the others whom the server does not know.
+                let request =
+                    if sender.id % 2 == 0 { request.header("Idempotency-Key", format!("r{round}")) } else { request };
+                async move { (sender.id, to, sender.send_request(request).await.expect(201)) }
+            });
+            for (sender, to, sent) in futures_util::future::join_all(sends).await {
+                let sent = sent.as_array().unwrap().clone();
+                assert_eq!(sent.len(), to.len());
+                for (message, to) in sent.iter().zip(to) {
+                    assert_eq!(message["sender"]["username"], format!("member{sender}"));
+                    assert_eq!(message["receiver"]["username"], format!("member{to}"));
+                }
+            }
+            server.upsert(json!({ "id": 1, "real_name": format!("Name {round}") })).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn seeing_what_is_new_is_two_round_trips_more() {
     on(Backend::Postgres, async {
         let (server, [ann, bob, ..]) = warmed().await;

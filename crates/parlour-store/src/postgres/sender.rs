@@ -27,6 +27,9 @@ const QUEUE: usize = 1_024;
 /// Sends of one group at the most.
 const GROUP: usize = 256;
 
+/// Recipients at which a group takes no further send: each locks a mailbox, and somebody may write to a hundred at once.
+const RECIPIENTS: usize = 512;
+
 /// A send and the caller who waits for it.
 trait Pending: Order + Send {
     fn as_order(&mut self) -> &mut dyn Order;
@@ -82,10 +85,10 @@ where
         !self.caller.is_closed() && self.turn.take()
     }
 
-    fn answer(self: Box<Self>, failure: Option<StoreError>) {
+    fn answer(mut self: Box<Self>, failure: Option<StoreError>) {
         let result = match failure {
             Some(failure) => Err(failure.into()),
-            None => self.order.result(),
+            None => self.order.take_result(),
         };
         // The caller may have gone away; what is committed stays committed.
         drop(self.caller.send(result));
@@ -217,7 +220,7 @@ fn next_group(
     waiting: &mut mpsc::Receiver<Box<dyn Pending>>,
 ) -> Group {
     let mut keys = HashSet::new();
-    let (mut group, mut later) = (Vec::new(), VecDeque::new());
+    let (mut group, mut later, mut recipients) = (Vec::new(), VecDeque::new(), 0);
     let mut next = Some(first);
     while let Some(pending) = next {
         let ask = pending.ask();
@@ -225,9 +228,10 @@ fn next_group(
         if key.is_some_and(|key| !keys.insert(key)) {
             later.push_back(pending);
         } else {
+            recipients += pending.ask().recipients.len();
             group.push(pending);
         }
-        if group.len() >= GROUP {
+        if group.len() >= GROUP || recipients >= RECIPIENTS {
             break;
         }
         next = left.pop_front().or_else(|| waiting.try_recv().ok());

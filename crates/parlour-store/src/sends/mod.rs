@@ -102,11 +102,6 @@ impl<E: From<StoreError>, F> Undecided<E, F> {
     }
 
     /// What came of it.
-    pub(crate) fn result(self) -> Result<Sent, E> {
-        self.result.unwrap_or_else(|| Err(StoreError::WriterStopped.into()))
-    }
-
-    /// The same, for another try.
     pub(crate) fn take_result(&mut self) -> Result<Sent, E> {
         self.result.take().unwrap_or_else(|| Err(StoreError::WriterStopped.into()))
     }
@@ -143,7 +138,7 @@ pub(crate) fn send_group(tx: &Tx<'_>, orders: &mut [&mut dyn Order]) -> Result<(
             Decision::Repeat => Sent {
                 messages: Vec::new(),
                 first_use: work.first_uses.get(&key_of(order.ask())).cloned(),
-                people: work.people.clone(),
+                people: work.people_of(order.ask()),
             },
             Decision::Send { text, now, remember } => {
                 work.send(tx, &mut changes, order.ask(), (text, now), remember)?

@@ -130,8 +130,8 @@ impl Work {
         // Callers who know people in different versions are rare: then everybody is brought.
         let (version, known) = match versions.first() {
             Some(version) if versions.len() == 1 => {
-                let known = |id: &i64| asks.iter().all(|ask| !ask.concerns(*id) || ask.known.ids.contains(id));
-                (*version, everybody.iter().copied().filter(known).collect())
+                let unknown: BTreeSet<i64> = asks.iter().flat_map(|ask| ask.unknown()).collect();
+                (*version, everybody.iter().copied().filter(|id| !unknown.contains(id)).collect())
             }
             _ => (-1, Vec::new()),
         };
@@ -206,6 +206,13 @@ impl Work {
         })
     }
 
+    /// The people of one send: a group may bring hundreds.
+    pub(super) fn people_of(&self, ask: &Ask) -> Option<People> {
+        let people = self.people.as_ref()?;
+        let users = people.users.iter().filter(|(user, _)| ask.concerns(user.id.get()));
+        Some(People { version: people.version, users: users.cloned().collect() })
+    }
+
     /// Puts the message at the end of each thread.
     pub(super) fn send(
         &mut self,
@@ -223,7 +230,7 @@ impl Work {
             None => None,
             Some(remember) => Some(self.remember(tx, changes, ask, &messages, (&remember, now))?),
         };
-        Ok(Sent { messages, first_use, people: self.people.clone() })
+        Ok(Sent { messages, first_use, people: self.people_of(ask) })
     }
 
     fn append(
@@ -321,6 +328,12 @@ impl Work {
 }
 
 impl Ask {
+    /// Whom of its people the answer must bring.
+    fn unknown(&self) -> impl Iterator<Item = i64> {
+        let people = self.recipients.iter().copied().chain([self.sender]).map(UserId::get);
+        people.filter(|id| !self.known.ids.contains(id))
+    }
+
     fn concerns(&self, id: i64) -> bool {
         self.sender.get() == id || self.recipients.iter().any(|to| to.get() == id)
     }
