@@ -77,7 +77,7 @@ pub fn run_sql(data_dir: &Path, sql: &str) {
     TEST.with(|test| {
         let databases = test.databases.lock().unwrap_or_else(PoisonError::into_inner);
         let schema = databases.get(data_dir).expect("a data directory with a PostgreSQL database");
-        administer(&format!("set local search_path = {}; {sql}", schema.name)).expect("statements that can be run");
+        schema.execute(sql);
     });
 }
 
@@ -93,6 +93,11 @@ impl Schema {
         let name = format!("test_{:016x}", fastrand::u64(..));
         administer(&format!("create schema {name}")).expect("the user may make schemas in its own database");
         Self { name }
+    }
+
+    /// Runs statements in it, behind everybody's back.
+    pub fn execute(&self, sql: &str) {
+        administer(&format!("set local search_path = {}; {sql}", self.name)).expect("statements that can be run");
     }
 }
 
