@@ -80,6 +80,16 @@ error_codes! {
     UnsupportedMediaType = "unsupported_media_type",
     /// The body is larger than the server accepts.
     BodyTooLarge = "body_too_large",
+    /// The file is larger than the community allows.
+    FileTooLarge = "file_too_large",
+    /// The file is of a type that the community does not take; its bytes say so, not its name.
+    UnsupportedType = "unsupported_type",
+    /// The file is truncated or damaged.
+    BrokenFile = "broken_file",
+    /// The MD5 checksum is not that of the bytes that came.
+    Md5Mismatch = "md5_mismatch",
+    /// The files of this member take all the room that the community gives to one.
+    QuotaExceeded = "quota_exceeded",
     /// The idempotency key was used before with another body.
     IdempotencyKeyReused = "idempotency_key_reused",
     /// You do this more often than the community allows; `Retry-After` says when to come back.

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use uuid::Uuid;
 
 /// The largest id: 2^53 − 1.
 pub const MAX_ID: i64 = (1 << 53) - 1;
@@ -64,6 +65,62 @@ id!(/// A conversation. Threads and messages draw from one generator, so the two
     ThreadId);
 id!(/// A message; ids increase with time inside a thread.
     MessageId);
+
+/// An uploaded file or a thumbnail, as its uploader names it: a random UUID (RFC 9562, version 4). Files of different uploaders are told apart by
+/// their uploaders first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileUuid(Uuid);
+
+impl FileUuid {
+    /// One that nobody has.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The sixteen bytes of a UUID.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The same bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// Reads the hyphenated form, in either case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() == 36 { Uuid::try_parse(text).ok().map(Self) } else { None }
+    }
+}
+
+impl fmt::Display for FileUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for FileUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileUuid({self})")
+    }
+}
+
+impl Serialize for FileUuid {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FileUuid {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("must be a UUID"))
+    }
+}
 
 /// A number outside 1..=2^53 − 1 was offered as an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

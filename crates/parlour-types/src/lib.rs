@@ -12,6 +12,6 @@ pub mod time;
 pub mod view;
 
 pub use error_code::ErrorCode;
-pub use id::{EventPosition, MessageId, Seq, ThreadId, UserId};
+pub use id::{EventPosition, FileUuid, MessageId, Seq, ThreadId, UserId};
 pub use page::{Page, Window};
 pub use time::Timestamp;
