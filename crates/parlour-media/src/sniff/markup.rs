@@ -52,12 +52,12 @@ fn declaration<R: Read>(text: &mut Text<R>) -> io::Result<Option<&'static str>> 
         let comment = text.next()? == Some(b'-') && text.skip_behind(b"-->")?;
         return Ok((!comment).then_some(HTML));
     }
-    let word = text.name(first)?;
-    if word != b"doctype" {
+    let (word, end) = text.name(first)?;
+    if word != b"doctype" || !end.is_some_and(|end| end.is_ascii_whitespace()) {
         return Ok(Some(HTML));
     }
     let first = text.after_space()?;
-    Ok(match text.name(first)?.as_slice() {
+    Ok(match text.name(first)?.0.as_slice() {
         b"svg" => Some(SVG),
         b"html" | b"" => Some(HTML),
         name if name.ends_with(b":svg") => Some(SVG),
@@ -66,7 +66,7 @@ fn declaration<R: Read>(text: &mut Text<R>) -> io::Result<Option<&'static str>> 
 }
 
 fn tag<R: Read>(first: u8, text: &mut Text<R>, instructed: bool) -> io::Result<Option<&'static str>> {
-    let name = text.name(Some(first))?;
+    let (name, _) = text.name(Some(first))?;
     let local = name.rsplit(|letter| *letter == b':').next().unwrap_or_default();
     Ok(match local {
         b"svg" => Some(SVG),
@@ -140,8 +140,8 @@ impl<R: Read> Text<R> {
         }
     }
 
-    /// A name in lower case, up to white space or a bracket, cut at [`NAME`].
-    fn name(&mut self, first: Option<u8>) -> io::Result<Vec<u8>> {
+    /// A name in lower case, up to white space or a bracket, cut at [`NAME`]; and what ends it, which is read over.
+    fn name(&mut self, first: Option<u8>) -> io::Result<(Vec<u8>, Option<u8>)> {
         let mut name = Vec::new();
         let mut next = first;
         while let Some(letter) = next {
@@ -154,7 +154,7 @@ impl<R: Read> Text<R> {
             name.push(letter.to_ascii_lowercase());
             next = self.next()?;
         }
-        Ok(name)
+        Ok((name, next))
     }
 
     /// Reads on until behind `end`. False if the file ends before.

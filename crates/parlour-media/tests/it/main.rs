@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;
+mod hostile;
+mod sniff;
 mod strip;
 mod thumbnail;
