@@ -1,4 +1,4 @@
-//! What a well-formed message text is, and how text leaves the house.
+//! What a well-formed message text and a well-formed file name are, and how text leaves the house.
 //!
 //! Text is stored as it was typed and escaped on the way out, because the official UI inserts `message` and `headline` as HTML
 //! (contract §0.3 no. 13, §3.4, §8 no. 31).
@@ -39,6 +39,40 @@ pub fn check_message_text(text: &str, limit: usize) -> Result<(), TextProblem> {
         return Err(TextProblem::TooLong { limit });
     }
     Ok(())
+}
+
+/// Bytes of a file's name at the most, as most file systems have it.
+pub const MAX_FILENAME_BYTES: usize = 255;
+
+/// Bytes of an ending, with its dot, that survives when a name is cut.
+const MAX_ENDING_BYTES: usize = 32;
+
+/// A file's name as it is kept: what stands behind the last slash of either kind, without characters that steer a terminal or the direction
+/// of writing, without spaces and dots around it, cut in front of its ending. `None` when nothing is left.
+#[must_use]
+pub fn clean_filename(name: &str) -> Option<String> {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let clean: String = last.chars().filter(|character| !steers(*character)).collect();
+    let around = |character: char| character == '.' || character.is_whitespace();
+    let mut clean = clean.trim_matches(around).to_owned();
+    if clean.len() > MAX_FILENAME_BYTES {
+        let dot = clean.rfind('.').filter(|dot| clean.len() - dot <= MAX_ENDING_BYTES);
+        let ending = clean.split_off(dot.unwrap_or(clean.len()));
+        let room = MAX_FILENAME_BYTES - ending.len();
+        clean.truncate((0..=room).rev().find(|end| clean.is_char_boundary(*end)).unwrap_or_default());
+        clean.push_str(&ending);
+        clean.truncate(clean.trim_end_matches(around).len());
+    }
+    (!clean.is_empty()).then_some(clean)
+}
+
+/// Whether a character is no part of a name but an order to whoever shows it: a change of direction, a line break, something unseen. The
+/// joiners stay, without which some scripts cannot be written.
+fn steers(character: char) -> bool {
+    let turns = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}');
+    let breaks = matches!(character, '\u{2028}' | '\u{2029}');
+    let hides = matches!(character, '\u{200b}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}');
+    turns || breaks || hides || character.is_control()
 }
 
 /// Where the excerpt of a text is cut, as a byte offset: behind [`HEADLINE_CHARS`] − 1 characters, to leave room for `…`. `None` for a text
@@ -201,5 +235,148 @@ mod tests {
         let long = "é".repeat(HEADLINE_CHARS + 1);
         assert_eq!(excerpt(&long).chars().count(), HEADLINE_CHARS);
         assert!(excerpt(&long).ends_with('…'));
+    }
+
+    /// What a hostile name becomes; `None` for nothing.
+    const HOSTILE: [(&str, Option<&str>); 104] = [
+        // Paths.
+        ("../../etc/passwd", Some("passwd")),
+        ("..\\..\\windows\\win.ini", Some("win.ini")),
+        ("/etc/shadow", Some("shadow")),
+        ("C:\\Users\\ann\\cv.pdf", Some("cv.pdf")),
+        ("C:/mixed\\slashes/a.txt", Some("a.txt")),
+        ("\\\\server\\share\\a.doc", Some("a.doc")),
+        ("file:///etc/passwd", Some("passwd")),
+        ("http://example.org/x?y=/z", Some("z")),
+        ("a/", None),
+        ("a\\", None),
+        ("/", None),
+        ("\\", None),
+        ("//", None),
+        ("./", None),
+        ("../", None),
+        ("..", None),
+        (".", None),
+        ("...", None),
+        ("....//....//a", Some("a")),
+        ("%2e%2e%2fa.txt", Some("%2e%2e%2fa.txt")),
+        ("..%2f..%2fa", Some("%2f..%2fa")),
+        ("..%c0%afa", Some("%c0%afa")),
+        ("a/../b.txt", Some("b.txt")),
+        ("~/.ssh/id_rsa", Some("id_rsa")),
+        ("a.txt/.", None),
+        ("a.txt/..", None),
+        ("dir/.hidden", Some("hidden")),
+        // Nothing, dots and spaces.
+        ("", None),
+        (" ", None),
+        ("\t\r\n", None),
+        ("\u{a0}\u{3000}", None),
+        (". . .", None),
+        (" .a. ", Some("a")),
+        ("a.txt.", Some("a.txt")),
+        ("a.txt ", Some("a.txt")),
+        ("a.txt. . .", Some("a.txt")),
+        (".htaccess", Some("htaccess")),
+        (".env", Some("env")),
+        ("  spaced  name.txt  ", Some("spaced  name.txt")),
+        // Controls.
+        ("a\0.txt", Some("a.txt")),
+        ("a.php\0.jpg", Some("a.php.jpg")),
+        ("\0", None),
+        ("a\nb.txt", Some("ab.txt")),
+        ("a\r\nSet-Cookie: b=c", Some("aSet-Cookie: b=c")),
+        ("a\tb", Some("ab")),
+        ("a\u{7f}b", Some("ab")),
+        ("a\u{85}b", Some("ab")),
+        ("a\u{9b}31mb", Some("a31mb")),
+        ("\u{1b}[2J.txt", Some("[2J.txt")),
+        ("\u{1b}]0;title\u{7}a.txt", Some("]0;titlea.txt")),
+        ("a\u{8}\u{8}\u{8}b", Some("ab")),
+        // Orders to whoever writes it on a screen.
+        ("invoice\u{202e}fdp.exe", Some("invoicefdp.exe")),
+        ("\u{202d}a\u{202c}.txt", Some("a.txt")),
+        ("\u{2066}a\u{2069}.txt", Some("a.txt")),
+        ("a\u{200e}\u{200f}\u{61c}.txt", Some("a.txt")),
+        ("a\u{2028}b\u{2029}c", Some("abc")),
+        ("\u{feff}a.txt", Some("a.txt")),
+        ("a\u{200b}.txt", Some("a.txt")),
+        ("a\u{2060}\u{206f}.txt", Some("a.txt")),
+        ("a\u{fff9}b\u{fffa}c\u{fffb}", Some("abc")),
+        ("\u{202e}", None),
+        ("\u{202e}..", None),
+        (".\u{202e}.", None),
+        ("..\u{200b}/a", Some("a")),
+        // Markup, shells, databases, headers: a name is text, and text is escaped where it goes.
+        ("<img src=x onerror=alert(1)>.png", Some("<img src=x onerror=alert(1)>.png")),
+        ("\"><script>alert(1)</script>", Some("script>")),
+        ("a\"; filename=\"b.exe", Some("a\"; filename=\"b.exe")),
+        ("a';drop table file;--.txt", Some("a';drop table file;--.txt")),
+        ("$(reboot).txt", Some("$(reboot).txt")),
+        ("`reboot`.txt", Some("`reboot`.txt")),
+        ("a|b>c<d*e?.txt", Some("a|b>c<d*e?.txt")),
+        ("-rf", Some("-rf")),
+        ("--help", Some("--help")),
+        ("=cmd()|a!A1", Some("=cmd()|a!A1")),
+        ("a;b", Some("a;b")),
+        ("%s%n%x", Some("%s%n%x")),
+        ("{{7*7}}", Some("{{7*7}}")),
+        ("null", Some("null")),
+        ("undefined", Some("undefined")),
+        // Names that some systems keep for themselves.
+        ("CON", Some("CON")),
+        ("nul.txt", Some("nul.txt")),
+        ("COM1", Some("COM1")),
+        ("LPT1.txt", Some("LPT1.txt")),
+        ("a.txt:stream", Some("a.txt:stream")),
+        ("a.txt::$DATA", Some("a.txt::$DATA")),
+        ("desktop.ini", Some("desktop.ini")),
+        (".DS_Store", Some("DS_Store")),
+        // Any script.
+        ("résumé.pdf", Some("résumé.pdf")),
+        ("re\u{301}sume\u{301}.pdf", Some("re\u{301}sume\u{301}.pdf")),
+        ("файл.txt", Some("файл.txt")),
+        ("文件.txt", Some("文件.txt")),
+        ("파일.txt", Some("파일.txt")),
+        ("ファイル\u{30fb}一.txt", Some("ファイル\u{30fb}一.txt")),
+        ("ملف.txt", Some("ملف.txt")),
+        ("קובץ.txt", Some("קובץ.txt")),
+        ("ไฟล์.txt", Some("ไฟล์.txt")),
+        ("फ़ाइल.txt", Some("फ़ाइल.txt")),
+        ("می\u{200c}خواهم.txt", Some("می\u{200c}خواهم.txt")),
+        ("👩\u{200d}👧.png", Some("👩\u{200d}👧.png")),
+        ("🏴󠁧󠁢󠁥󠁮󠁧󠁿.png", Some("🏴󠁧󠁢󠁥󠁮󠁧󠁿.png")),
+        ("𝒶.txt", Some("𝒶.txt")),
+        ("\u{e000}.txt", Some("\u{e000}.txt")),
+        ("\u{fffd}.txt", Some("\u{fffd}.txt")),
+        ("Ⅷ／八.txt", Some("Ⅷ／八.txt")),
+    ];
+
+    #[test]
+    fn hostile_names_become_harmless() {
+        for (name, expected) in HOSTILE {
+            assert_eq!(clean_filename(name).as_deref(), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_in_front_of_its_ending() {
+        let cut = |name: &str| clean_filename(name).unwrap();
+        assert_eq!(cut(&format!("{}.tar", "a".repeat(300))), format!("{}.tar", "a".repeat(251)));
+        assert_eq!(cut(&format!("{}.jpeg", "文".repeat(100))), format!("{}.jpeg", "文".repeat(83)));
+        assert_eq!(cut(&"a".repeat(300)), "a".repeat(255));
+        assert_eq!(cut(&format!("{}.{}", "a".repeat(10), "b".repeat(300))), format!("aaaaaaaaaa.{}", "b".repeat(244)));
+        assert_eq!(cut(&format!("{}. {}", "a".repeat(253), "b".repeat(90))), "a".repeat(253));
+        assert_eq!(cut(&"é".repeat(200)), "é".repeat(127));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_clean_name_is_short_and_clean(name in "\\PC{0,90}|(.|[./\\\\ \u{202e}\u{0}]){0,90}") {
+            let Some(clean) = clean_filename(&name) else { return Ok(()) };
+            proptest::prop_assert!((1..=MAX_FILENAME_BYTES).contains(&clean.len()));
+            proptest::prop_assert!(!clean.contains(['/', '\\']) && !clean.contains(char::is_control));
+            proptest::prop_assert_eq!(clean_filename(&clean), Some(clean));
+        }
     }
 }
