@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::links::Peer;
 use crate::metrics::Metrics;
-use crate::middleware::{self, Routes};
+use crate::middleware::{self, Routes, TimeLimits};
 use crate::{gather, rest_of_body, routes};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
@@ -34,7 +34,8 @@ const LAST_REQUESTS: Duration = Duration::from_millis(500);
 /// Serves until `shutdown` resolves, then lets accepted requests end within the configured grace.
 pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let server = &app.config.server;
-    let routes = Arc::new(Routes::new(routes::router(app.clone()), &server.cors_origins));
+    let time_limits = TimeLimits { usual: server.request_timeout.get(), routes: Vec::new() };
+    let routes = Arc::new(Routes::new(routes::router(app.clone()), &server.cors_origins, time_limits));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(server.header_timeout.get())

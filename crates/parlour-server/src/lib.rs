@@ -8,13 +8,14 @@ pub mod cli;
 pub mod config;
 pub mod error;
 mod export_format;
-mod extract;
+pub mod extract;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gather;
 mod import_format;
 mod json_row;
 mod links;
+pub mod media;
 mod metrics;
 mod middleware;
 pub mod openapi;

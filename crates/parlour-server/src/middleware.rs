@@ -40,6 +40,13 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_RANGE,
             header::ACCEPT,
             HeaderName::from_static("idempotency-key"),
+            // What asks for a part of a file, or for one that has changed.
+            header::RANGE,
+            header::IF_RANGE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::IF_MODIFIED_SINCE,
+            header::IF_UNMODIFIED_SINCE,
         ])
         .expose_headers([
             REQUEST_ID.clone(),
@@ -47,8 +54,29 @@ fn cors(origins: &[String]) -> CorsLayer {
             rate_limit::POLICY.clone(),
             rate_limit::LIMIT.clone(),
             HeaderName::from_static("idempotency-replayed"),
+            header::ACCEPT_RANGES,
+            header::CONTENT_DISPOSITION,
+            header::CONTENT_LENGTH,
+            header::CONTENT_RANGE,
+            header::ETAG,
+            header::LAST_MODIFIED,
         ])
         .max_age(Duration::from_secs(3600))
+}
+
+/// How long a request may take, its body and its answer together.
+pub struct TimeLimits {
+    /// Of every route that has no limit of its own.
+    pub usual: Duration,
+    /// Routes with a limit of their own, by their whole path: few, and looked up before the route is known.
+    pub routes: Vec<(&'static str, Duration)>,
+}
+
+impl TimeLimits {
+    /// The limit of a request for this path.
+    fn of(&self, path: &str) -> Duration {
+        self.routes.iter().find(|(route, _)| *route == path).map_or(self.usual, |(_, limit)| *limit)
+    }
 }
 
 /// The routes. What concerns all of them stands around the router, not in it: there every layer would cost each request two allocations.
@@ -57,14 +85,15 @@ pub struct Routes {
     plain: Router,
     /// For those that may be.
     cross_origin: Cors<Router>,
+    time_limits: TimeLimits,
 }
 
 impl Routes {
     /// Puts the routes together.
-    pub fn new(router: Router, cors_origins: &[String]) -> Self {
+    pub fn new(router: Router, cors_origins: &[String], time_limits: TimeLimits) -> Self {
         let plain = router.route_layer(tower::layer::layer_fn(NoteRoute));
         let cross_origin = cors(cors_origins).layer(plain.clone());
-        Self { plain, cross_origin }
+        Self { plain, cross_origin, time_limits }
     }
 
     async fn answer(&self, request: Request<Body>) -> Response {
@@ -131,7 +160,7 @@ pub async fn answer(app: &App, routes: &Routes, mut request: Request<Body>) -> R
     let id = next_request_id();
     normalize(&mut request, app.public_url.path_prefix());
     let method = request.method().clone();
-    let limit = app.config.server.request_timeout.get();
+    let limit = routes.time_limits.of(request.uri().path());
     // A body that is slow on purpose is answered by its reader within the same limit; a second one leaves room for that.
     let answer = AssertUnwindSafe(routes.answer(request)).catch_unwind();
     let outcome = tokio::time::timeout(limit + Duration::from_secs(1), answer).await;
@@ -215,4 +244,17 @@ fn next_request_id() -> HeaderValue {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let text = format!("{:08x}{:08x}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed));
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_may_have_a_time_limit_of_its_own() {
+        let limits = TimeLimits { usual: Duration::from_secs(30), routes: vec![("/slow/", Duration::from_secs(300))] };
+        for (path, seconds) in [("/slow/", 300), ("/slow/er/", 30), ("/slow", 30), ("/", 30)] {
+            assert_eq!(limits.of(path), Duration::from_secs(seconds), "{path}");
+        }
+    }
 }

@@ -90,6 +90,8 @@ error_codes! {
     Md5Mismatch = "md5_mismatch",
     /// The files of this member take all the room that the community gives to one.
     QuotaExceeded = "quota_exceeded",
+    /// What `If-Match` or `If-Unmodified-Since` asks for is not so.
+    PreconditionFailed = "precondition_failed",
     /// The idempotency key was used before with another body.
     IdempotencyKeyReused = "idempotency_key_reused",
     /// You do this more often than the community allows; `Retry-After` says when to come back.

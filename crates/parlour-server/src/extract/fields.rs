@@ -3,6 +3,7 @@ use super::query::parse_int;
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use axum::BoxError;
+use axum::body::Body as HttpBody;
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
@@ -15,6 +16,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
+use std::time::Duration;
 
 /// A body of named fields in any of three content types: JSON, urlencoded, multipart (contract §1.1). It is read field by field;
 /// problems are gathered, and [`Body::finish`] reports them all.
@@ -125,7 +127,12 @@ impl Body {
         if self.problems.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.problems)) }
     }
 
-    async fn parse(content_type: Option<ContentType>, bytes: Bytes) -> Result<Self> {
+    /// The text parts of a form that was read elsewhere, with the problems met there.
+    pub(super) fn of_texts(texts: Vec<(String, String)>, problems: Vec<FieldProblem>) -> Self {
+        Self { fields: texts.into_iter().map(|(name, text)| (name, Given::Text(text))).collect(), problems }
+    }
+
+    pub(super) async fn parse(content_type: Option<ContentType>, bytes: Bytes) -> Result<Self> {
         let mut problems = Vec::new();
         let fields = match content_type {
             _ if bytes.is_empty() => Vec::new(),
@@ -170,8 +177,13 @@ impl Body {
 /// # Errors
 /// 413 when it is larger, 408 when it is slower, 400 when the connection breaks off.
 pub async fn read_whole(request: Request, app: &App) -> Result<Bytes> {
-    let limit = app.config.server.max_body.as_usize();
-    let mut body = Limited::new(request.into_body(), limit);
+    let server = &app.config.server;
+    read_bounded(request.into_body(), server.max_body.as_usize(), server.request_timeout.get()).await
+}
+
+/// As [`read_whole`], for bounds of one's own.
+pub(super) async fn read_bounded(body: HttpBody, limit: usize, timeout: Duration) -> Result<Bytes> {
+    let mut body = Limited::new(body, limit);
     let reading = async {
         // Copied as it comes: a piece of a body keeps the whole buffer that it was read into, so that a client that sends single bytes
         // would have eight kilobytes kept for each.
@@ -183,18 +195,27 @@ pub async fn read_whole(request: Request, app: &App) -> Result<Bytes> {
         }
         Ok::<_, BoxError>(whole.freeze())
     };
-    match tokio::time::timeout(app.config.server.request_timeout.get(), reading).await {
+    match tokio::time::timeout(timeout, reading).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
             let message = format!("The body is larger than {limit} bytes.");
             Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::BodyTooLarge, message))
         }
-        Ok(Err(_)) => Err(parse_error("The body broke off.")),
-        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::TimedOut, "The body took too long.")),
+        Ok(Err(_)) => Err(parse_error(BODY_BROKE_OFF)),
+        Err(_) => Err(too_slow()),
     }
 }
 
-fn parse_error(message: impl Into<Cow<'static, str>>) -> ApiError {
+pub(super) const BODY_BROKE_OFF: &str = "The body broke off.";
+
+pub(super) const MULTIPART_BROKEN: &str = "The multipart body is broken.";
+
+/// A body that did not arrive in time.
+pub(super) fn too_slow() -> ApiError {
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::TimedOut, "The body took too long.")
+}
+
+pub(super) fn parse_error(message: impl Into<Cow<'static, str>>) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, ErrorCode::ParseError, message)
 }
 
@@ -209,7 +230,8 @@ impl FromRequest<App> for Body {
 
 const TOO_MANY_FIELDS: &str = "The body has more than 1000 fields.";
 
-enum ContentType {
+/// The content types of a body of named fields.
+pub(super) enum ContentType {
     Json,
     Urlencoded,
     Multipart { boundary: String },
@@ -227,7 +249,7 @@ pub fn essence(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The content type declared; `None` when there is none, which is right for an empty body only.
-fn content_type(headers: &HeaderMap) -> Result<Option<ContentType>> {
+pub(super) fn content_type(headers: &HeaderMap) -> Result<Option<ContentType>> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
     match essence(headers).as_deref() {
         Some("application/json") => Ok(Some(ContentType::Json)),
@@ -313,7 +335,7 @@ async fn parse_multipart(
     boundary: String,
     problems: &mut Vec<FieldProblem>,
 ) -> Result<Vec<(String, Given)>> {
-    let broken = |_| parse_error("The multipart body is broken.");
+    let broken = |_| parse_error(MULTIPART_BROKEN);
     let mut parts = multer::Multipart::with_reader(&bytes[..], boundary);
     let mut fields = Vec::new();
     while let Some(part) = parts.next_field().await.map_err(broken)? {

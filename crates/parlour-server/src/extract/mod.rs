@@ -3,12 +3,15 @@
 mod address;
 mod admin;
 mod caller;
+mod disposition;
 mod fields;
 mod form;
 mod idempotency;
 mod page;
+mod parts;
 mod path;
 mod query;
+mod upload;
 
 pub use address::ClientAddress;
 pub use admin::AdminKey;
@@ -18,3 +21,4 @@ pub use idempotency::Idempotency;
 pub use page::{PageQuery, page_query};
 pub use path::{OwnPath, PathId, UserPath};
 pub use query::Query;
+pub use upload::{SpooledFile, UploadBounds, UploadForm, read_upload};

@@ -363,7 +363,7 @@ async fn no_cache_keeps_an_answer_and_no_browser_guesses_its_type() {
 
 async fn preflight(server: &TestServer, origin: &str, method: &str) -> Answer {
     let visitor = server.visitor();
-    let headers = "authorization,content-type,content-range,idempotency-key";
+    let headers = "authorization,content-type,content-range,idempotency-key,range,if-range";
     let request = visitor
         .request(Method::OPTIONS, PM)
         .header("origin", origin)
@@ -378,7 +378,9 @@ fn assert_allows(answer: &Answer) {
     let list = |name: &str| answer.header(name).to_ascii_lowercase().split(',').map(|x| x.trim().to_owned()).collect();
     let (headers, methods): (HashSet<String>, HashSet<String>) =
         (list("access-control-allow-headers"), list("access-control-allow-methods"));
-    for name in ["authorization", "content-type", "content-range", "idempotency-key"] {
+    for name in
+        ["authorization", "content-type", "content-range", "idempotency-key", "range", "if-range", "if-none-match"]
+    {
         assert!(headers.contains(name), "{name} is allowed: {headers:?}");
     }
     for method in ["get", "post", "put", "patch", "delete", "options"] {
@@ -402,7 +404,10 @@ async fn a_browser_app_of_any_origin_may_call_by_default() {
         assert_eq!(answer.status.as_u16(), status);
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
         let exposed = answer.header("access-control-expose-headers").to_ascii_lowercase();
-        assert!(exposed.contains("x-request-id"), "{exposed}");
+        for name in ["x-request-id", "content-range", "accept-ranges", "content-length", "etag", "content-disposition"]
+        {
+            assert!(exposed.contains(name), "{exposed}");
+        }
     }
 }
 
