@@ -8,11 +8,15 @@
 mod answer;
 mod database;
 mod member;
+mod s3;
+mod upload;
 
 pub use answer::Answer;
 pub use database::{Backend, Schema, backend, database_of, environment, on, run_sql};
 pub use member::{Member, Visitor, ids, texts};
 pub use parlour_testkit_macros::both_databases;
+pub use s3::S3Server;
+pub use upload::{Download, Form, PART_BYTES, UPLOAD};
 
 use parlour_core::Clock;
 use parlour_server::config::{Config, Secret};

@@ -25,12 +25,17 @@ impl Visitor {
 
     /// A request to be completed by the test; `path` may be a whole address.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
-        let request = self.http.request(method, url);
+        let request = self.request_without_credentials(method, path);
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
         }
+    }
+
+    /// The same without the credentials.
+    pub(crate) fn request_without_credentials(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
+        self.http.request(method, url)
     }
 
     /// Sends a request that the test completed.
