@@ -8,6 +8,7 @@ use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
 use parlour_core::import::{Marks, OnRefusal, Outcome, Record, import_batch};
 use parlour_core::{Clock, Core, Rules};
+use parlour_store::objects::{Objects, Place};
 use parlour_store::{DATABASE_FILE, Store};
 use parlour_types::model::UserChange;
 use parlour_types::{ThreadId, Timestamp, UserId};
@@ -84,7 +85,8 @@ impl Dataset {
 
     fn build(&self) -> Result<()> {
         let store = Store::open(self.folder.join(DATABASE_FILE))?;
-        let core = Core::new(store, Clock::System, Rules::default());
+        let objects = Objects::open(Place::Folder(self.folder.join("files")), self.folder.join("spool"))?;
+        let core = Core::new(store, objects, Clock::System, Rules::default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let now = core.clock.now();
         let progress = ProgressBar::new(self.messages as u64);

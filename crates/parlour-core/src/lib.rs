@@ -8,6 +8,7 @@ mod cards;
 mod clock;
 pub mod directory;
 mod error;
+pub mod files;
 pub mod import;
 pub mod limits;
 pub mod messages;
@@ -25,8 +26,10 @@ pub use parlour_store::threads::InboxCursor;
 pub use rules::Rules;
 
 use access::Viewer;
+use files::Files;
 use limits::Limits;
 use pages::Pages;
+use parlour_store::objects::Objects;
 use parlour_store::users::Known;
 use parlour_store::{Read, Store};
 use parlour_types::UserId;
@@ -51,22 +54,30 @@ pub struct Core {
     cards: Arc<Cards>,
     pages: Arc<Pages>,
     limits: Arc<Limits>,
+    files: Arc<Files>,
 }
 
 impl Core {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, rules: Rules) -> Self {
+    pub fn new(store: Store, objects: Objects, clock: Clock, rules: Rules) -> Self {
         let cards = Arc::new(Cards::new(rules.user_cache_bytes));
         let pages = Pages::new(rules.page_cache_bytes, &store);
         let limits = Limits::new(&rules.limits, &clock);
-        Self { store, clock, cards, pages, limits, rules: Arc::new(rules) }
+        let files = Arc::new(Files::new(objects, &rules.files));
+        Self { store, clock, cards, pages, limits, files, rules: Arc::new(rules) }
     }
 
     /// How well the rendered users and the newest pages serve, each by its name in the configuration.
     #[must_use]
     pub fn cache_statistics(&self) -> [(&'static str, CacheStatistics); 2] {
         [("users", self.cards.statistics()), ("pages", self.pages.statistics())]
+    }
+
+    /// Where the bytes of files are.
+    #[must_use]
+    pub fn objects(&self) -> &Objects {
+        &self.files.objects
     }
 
     /// The cards of these people as they are now, if that can be said without a snapshot.

@@ -43,6 +43,8 @@ pub struct ActionLimits {
 pub struct LimitRules {
     /// Messages sent: one a recipient.
     pub sends: ActionLimits,
+    /// Files uploaded.
+    pub uploads: ActionLimits,
     /// Searches for a recipient.
     pub searches: ActionLimits,
     /// Conversations begun with someone never written to before.
@@ -54,6 +56,8 @@ pub struct LimitRules {
 pub enum Action {
     /// Sending a message to one recipient.
     Send,
+    /// Uploading a file.
+    Upload,
     /// Searching for a recipient.
     Search,
     /// Beginning a conversation.
@@ -66,6 +70,7 @@ impl Action {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Send => "sends",
+            Self::Upload => "uploads",
             Self::Search => "searches",
             Self::NewConversation => "new_conversations",
         }
@@ -88,6 +93,7 @@ pub struct Allowance {
 /// The counts of one running server.
 pub(crate) struct Limits {
     sends: Counts,
+    uploads: Counts,
     searches: Counts,
     new_conversations: Counts,
 }
@@ -101,6 +107,7 @@ impl Limits {
         };
         Arc::new(Self {
             sends: counts(rules.sends),
+            uploads: counts(rules.uploads),
             searches: counts(rules.searches),
             new_conversations: counts(rules.new_conversations),
         })
@@ -120,6 +127,7 @@ impl Limits {
     ) -> Result<Option<Allowance>> {
         let counts = match action {
             Action::Send => &self.sends,
+            Action::Upload => &self.uploads,
             Action::Search => &self.searches,
             Action::NewConversation => &self.new_conversations,
         };

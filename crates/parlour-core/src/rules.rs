@@ -1,5 +1,6 @@
 //! Every number of the community, named, with its unit.
 
+use crate::files::FileRules;
 use crate::limits::LimitRules;
 
 /// How much, how many, how long, how often.
@@ -23,6 +24,8 @@ pub struct Rules {
     pub user_cache_bytes: u64,
     /// Memory for the newest pages of threads and inboxes, in bytes.
     pub page_cache_bytes: u64,
+    /// How much, how many, how long of files.
+    pub files: FileRules,
     /// How often members and addresses may do what others notice.
     pub limits: LimitRules,
 }
@@ -39,6 +42,7 @@ impl Default for Rules {
             max_bulk_rows: 1_000,
             user_cache_bytes: 32 << 20,
             page_cache_bytes: 128 << 20,
+            files: FileRules::default(),
             limits: LimitRules::default(),
         }
     }

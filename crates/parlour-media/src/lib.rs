@@ -20,6 +20,7 @@ mod error;
 mod gif;
 mod input;
 mod jpeg;
+mod kind;
 mod orientation;
 mod png;
 mod rewrite;
@@ -31,6 +32,7 @@ mod webp;
 
 pub use error::MediaError;
 pub use image::metadata::Orientation;
+pub use kind::{extension, is_image};
 pub use rewrite::{ImageShape, inspect, strip_metadata};
 pub use sniff::sniff;
 pub use thumbnail::{Thumbnail, thumbnail};

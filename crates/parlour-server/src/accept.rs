@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::links::Peer;
 use crate::metrics::Metrics;
 use crate::middleware::{self, Routes, TimeLimits};
-use crate::{gather, rest_of_body, routes};
+use crate::{gather, jobs, rest_of_body, routes};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -34,7 +34,10 @@ const LAST_REQUESTS: Duration = Duration::from_millis(500);
 /// Serves until `shutdown` resolves, then lets accepted requests end within the configured grace.
 pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let server = &app.config.server;
-    let time_limits = TimeLimits { usual: server.request_timeout.get(), routes: Vec::new() };
+    let usual = server.request_timeout.get();
+    // A body that takes its time, and then as much work as for any other request.
+    let upload = app.config.files.upload_timeout.get() + usual;
+    let time_limits = TimeLimits { usual, routes: vec![("/api/v2/pm/upload/", upload)] };
     let routes = Arc::new(Routes::new(routes::router(app.clone()), &server.cors_origins, time_limits));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -42,6 +45,7 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
         .max_headers(MAX_HEADERS)
         .max_buf_size(server.max_header.as_usize());
     let connections = Arc::new(Semaphore::new(server.max_connections));
+    let job = tokio::spawn(jobs::remove_files(app.clone()));
     let graceful = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -54,6 +58,8 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
         }
     }
     app.draining.store(true, Ordering::Release);
+    // Whatever it is at, it can be done again.
+    job.abort();
     for (stream, peer, place) in waiting(listener, &connections) {
         serve_connection(&http, &graceful, (stream, peer, place), &app, &routes);
     }

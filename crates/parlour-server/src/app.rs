@@ -3,11 +3,17 @@
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::links::PublicUrl;
+use crate::media::MediaLinks;
 use crate::metrics::Metrics;
-use parlour_core::Core;
+use parlour_core::{Caller, Core};
+use parlour_types::MessageId;
+use parlour_types::model::{FileLink, LinkSubject, Purpose};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+/// What the addresses of files begin with; their last segment is the token.
+const FILES: &str = "/media/pm/";
 
 /// The application, shared by every request.
 #[derive(Clone)]
@@ -19,6 +25,8 @@ pub struct Parts {
     pub core: Core,
     /// Tokens.
     pub auth: Auth,
+    /// Links to files.
+    pub links: MediaLinks,
     /// Where the server stands, as its clients see it.
     pub public_url: PublicUrl,
     /// The configuration.
@@ -34,6 +42,22 @@ impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+}
+
+impl App {
+    /// The address that opens a file, below the client's own for the server.
+    #[must_use]
+    pub fn file_link(&self, base: &str, link: FileLink) -> String {
+        format!("{base}{FILES}{}", self.links.sign(&link, self.core.clock.now()))
+    }
+
+    /// Makes the addresses that open the files of messages for `caller`.
+    pub fn message_links<'a>(&'a self, base: &'a str, caller: Caller) -> impl Fn(MessageId, Purpose) -> String + 'a {
+        move |message, purpose| {
+            let subject = LinkSubject::Message(message);
+            self.file_link(base, FileLink { viewer: caller.user_id, subject, purpose })
+        }
     }
 }
 

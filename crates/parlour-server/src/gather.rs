@@ -2,7 +2,7 @@
 //!
 //! Most of a page of messages is its two people, over and over. Copying them into one buffer, to have the system copy that again, costs
 //! more than everything else that Parlour does for such an answer. So the rows, the people and what stands around them go out from where
-//! they are, in one system call.
+//! they are, in one system call. Links to files are made for each answer: they are its viewer's alone, and do not last.
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use http::header;
 use hyper::body::{Frame, SizeHint};
 use parlour_core::RowsPage;
-use parlour_types::view::Piece;
+use parlour_types::view::{LinkMaker, Piece};
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ enum Slice {
 
 impl Gathered {
     /// Puts the pieces in order.
-    pub(crate) fn new(page: RowsPage, before: &[u8], after: &[u8]) -> Self {
+    pub(crate) fn new(page: RowsPage, link: LinkMaker<'_>, before: &[u8], after: &[u8]) -> Self {
         let mut gathered = Self {
             own: Vec::with_capacity(before.len() + after.len() + 4096),
             slices: Vec::with_capacity(64),
@@ -48,10 +48,10 @@ impl Gathered {
         };
         gathered.push_own(before);
         if gathered.page.rows.people().len() == 2 {
-            gathered.push_rows_in_pairs();
+            gathered.push_rows_in_pairs(link);
         } else {
             let rows = Arc::clone(&gathered.page.rows);
-            rows.pieces().for_each(|piece| gathered.push(piece.into()));
+            rows.pieces().for_each(|piece| gathered.push_piece(piece, link));
         }
         gathered.push_own(after);
         gathered
@@ -59,16 +59,16 @@ impl Gathered {
 
     /// Whoever writes to somebody stands beside them in the row: the two, with what is between them, are put together when they come
     /// first. So a page goes out in half as many slices, few enough for one system call.
-    fn push_rows_in_pairs(&mut self) {
+    fn push_rows_in_pairs(&mut self, link: LinkMaker<'_>) {
         let rows = Arc::clone(&self.page.rows);
         let mut pairs: [Option<Slice>; 2] = [None; 2];
         let mut pieces = rows.pieces();
         while let Some(piece) = pieces.next() {
             let Piece::Person(one) = piece else {
-                self.push(piece.into());
+                self.push_piece(piece, link);
                 continue;
             };
-            let (Some(between), Some(Piece::Person(other))) = (pieces.next(), pieces.next()) else {
+            let (Some(Piece::Json(from, to)), Some(Piece::Person(other))) = (pieces.next(), pieces.next()) else {
                 unreachable!("people stand in pairs")
             };
             let pair = &mut pairs[one as usize & 1];
@@ -76,7 +76,7 @@ impl Gathered {
                 Some(slice) => *slice,
                 None => {
                     let start = self.own.len();
-                    for piece in [Slice::Person(one), between.into(), Slice::Person(other)] {
+                    for piece in [Slice::Person(one), Slice::Row(from, to), Slice::Person(other)] {
                         let bytes = bytes_of(&self.page, &[], piece);
                         self.own.extend_from_slice(bytes);
                     }
@@ -84,6 +84,17 @@ impl Gathered {
                 }
             };
             self.push(slice);
+        }
+    }
+
+    fn push_piece(&mut self, piece: Piece, link: LinkMaker<'_>) {
+        match piece {
+            Piece::Json(from, to) => self.push(Slice::Row(from, to)),
+            Piece::Person(person) => self.push(Slice::Person(person)),
+            Piece::Link(at) => {
+                let (message, purpose) = self.page.rows.links()[at as usize];
+                self.push_own(link(message, purpose).as_bytes());
+            }
         }
     }
 
@@ -118,15 +129,6 @@ fn bytes_of<'a>(page: &'a RowsPage, own: &'a [u8], slice: Slice) -> &'a [u8] {
         Slice::Own(from, to) => &own[from as usize..to as usize],
         Slice::Row(from, to) => page.rows.json(from, to),
         Slice::Person(person) => page.people[person as usize].json.as_str().as_bytes(),
-    }
-}
-
-impl From<Piece> for Slice {
-    fn from(piece: Piece) -> Self {
-        match piece {
-            Piece::Json(from, to) => Self::Row(from, to),
-            Piece::Person(person) => Self::Person(person),
-        }
     }
 }
 
@@ -261,9 +263,9 @@ impl Buf for AnswerData {
 mod tests {
     use super::*;
     use parlour_core::Card;
-    use parlour_types::model::{MessageRef, MessageStatus, User};
+    use parlour_types::model::{Attachment, MessageRef, MessageStatus, Purpose, User};
     use parlour_types::view::{MessagePage, Rows, ThreadStatus, UserJson};
-    use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+    use parlour_types::{FileUuid, MessageId, ThreadId, Timestamp, UserId};
     use proptest::prelude::*;
 
     fn card(id: UserId) -> Arc<Card> {
@@ -271,8 +273,12 @@ mod tests {
         Arc::new(Card { user: User::new(id, format!("member{id}"), Timestamp::from_micros(0)), json })
     }
 
-    /// A page of messages of the two; `true` for those of the viewer.
-    fn page(own: &[bool]) -> RowsPage {
+    fn link(message: MessageId, purpose: Purpose) -> String {
+        format!("https://chat.example/{purpose:?}/{message}")
+    }
+
+    /// A page of messages of the two; `true` first for those of the viewer, and then for those with a file.
+    fn page(own: &[(bool, bool)]) -> RowsPage {
         let (viewer, partner) = (UserId::new(7).unwrap(), UserId::new(9).unwrap());
         let page = MessagePage {
             thread_id: ThreadId::new(3).unwrap(),
@@ -283,7 +289,16 @@ mod tests {
             hidden_text: "gone",
         };
         let mut rows = Rows::with_capacity(own.len());
-        for (number, own) in own.iter().enumerate() {
+        let file = Attachment {
+            uuid: FileUuid::from_bytes([1; 16]),
+            filename: "a.png".into(),
+            size: 1,
+            mimetype: "image/png".into(),
+            duration: None,
+            has_thumbnail: true,
+            is_lost: false,
+        };
+        for (number, (own, filed)) in own.iter().enumerate() {
             rows.push_message(
                 &page,
                 &MessageRef {
@@ -293,6 +308,7 @@ mod tests {
                     created_at: Timestamp::from_micros(number as i64),
                     status: MessageStatus::Created,
                     text: "hello",
+                    file: filed.then_some(&file),
                 },
             );
         }
@@ -301,21 +317,29 @@ mod tests {
     }
 
     fn copied(page: &RowsPage) -> Vec<u8> {
-        let pieces = page.rows.pieces().map(|piece| bytes_of(page, &[], piece.into()).to_vec());
+        let pieces = page.rows.pieces().map(|piece| match piece {
+            Piece::Json(from, to) => page.rows.json(from, to).to_vec(),
+            Piece::Person(person) => page.people[person as usize].json.as_str().as_bytes().to_vec(),
+            Piece::Link(at) => {
+                let (message, purpose) = page.rows.links()[at as usize];
+                link(message, purpose).into_bytes()
+            }
+        });
         [b"[".to_vec()].into_iter().chain(pieces).chain([b"]".to_vec()]).flatten().collect()
     }
 
     proptest! {
         #[test]
         fn what_goes_out_in_pieces_is_what_was_put_together(
-            own in prop::collection::vec(any::<bool>(), 0..8),
+            own in prop::collection::vec(any::<(bool, bool)>(), 0..8),
             steps in prop::collection::vec(1_usize..400, 1..60),
         ) {
             let page = page(&own);
+            let filed = own.iter().filter(|(_, filed)| *filed).count();
             let expected = copied(&page);
             prop_assert!(own.is_empty() || serde_json::from_slice::<serde_json::Value>(&expected).is_ok());
-            let mut gathered = Gathered::new(page, b"[", b"]");
-            prop_assert!(own.is_empty() || gathered.slices.len() <= 2 * own.len() + 3);
+            let mut gathered = Gathered::new(page, &link, b"[", b"]");
+            prop_assert!(own.is_empty() || gathered.slices.len() <= 2 * own.len() + 4 * filed + 3);
             let mut sent = Vec::new();
             for step in steps.into_iter().cycle() {
                 prop_assert_eq!(gathered.remaining(), expected.len() - sent.len());

@@ -13,9 +13,10 @@ pub mod extract;
 pub mod fuzzing;
 mod gather;
 mod import_format;
+mod jobs;
 mod json_row;
 mod links;
-pub mod media;
+mod media;
 mod metrics;
 mod middleware;
 pub mod openapi;
@@ -34,9 +35,13 @@ use config::Config;
 use links::PublicUrl;
 use metrics::Metrics;
 use parlour_core::{Clock, Core};
+use parlour_store::objects::Objects;
 use parlour_store::{DATABASE_FILE, Location, Options, Settings, Store, StoreError, without_password};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+
+/// The folder of the data directory in which uploads wait until they are whole.
+const SPOOL_FOLDER: &str = "spool";
 
 /// Opens the database and the secrets of `config`, creating what is missing, and puts the application together.
 ///
@@ -44,20 +49,21 @@ use std::sync::atomic::AtomicBool;
 /// What keeps the data directory, a secret or the database from being used.
 pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
     let core = open_core(&config, clock)?;
-    let auth = secrets::open_auth(&config)?;
+    let (auth, links) = secrets::open(&config)?;
     let server = &config.server;
     let public_url = PublicUrl::new(&server.public_url, server.trusted_proxies.clone(), server.listen);
     let metrics = config.metrics_listen().map(|_| Metrics::new(&core));
-    Ok(App::new(Parts { core, auth, public_url, config, metrics, draining: AtomicBool::new(false) }))
+    Ok(App::new(Parts { core, auth, links, public_url, config, metrics, draining: AtomicBool::new(false) }))
 }
 
-/// Opens the database alone.
+/// Opens the database and the place of files alone.
 ///
 /// # Errors
 /// What keeps the data directory or the database from being used.
 pub fn open_core(config: &Config, clock: Clock) -> anyhow::Result<Core> {
     secrets::create_data_dir(config)?;
-    Ok(Core::new(Store::open(database(config)?)?, clock, config.rules()))
+    let objects = Objects::open(config.file_place(), config.storage.data_dir.join(SPOOL_FOLDER))?;
+    Ok(Core::new(Store::open(database(config)?)?, objects, clock, config.rules()))
 }
 
 /// Where the configured database is.

@@ -73,6 +73,17 @@ fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte))
 }
 
+/// The address by which a request's client reaches the server, without a slash at its end.
+pub struct BaseUrl(pub String);
+
+impl FromRequestParts<App> for BaseUrl {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        Ok(Self(app.public_url.base(&parts.headers, peer)))
+    }
+}
+
 /// The address of the list that a request asks for, from which the links to its other pages are made.
 pub struct ListUrl {
     base: String,
@@ -86,12 +97,18 @@ pub struct Peer(pub SocketAddr);
 impl FromRequestParts<App> for ListUrl {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        Ok(Self { base: app.public_url.base(&parts.headers, peer), path: parts.uri.path().to_owned() })
+        let Ok(BaseUrl(base)) = BaseUrl::from_request_parts(parts, app).await;
+        Ok(Self { base, path: parts.uri.path().to_owned() })
     }
 }
 
 impl ListUrl {
+    /// The address by which the client reaches the server.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The links to the page after and before `window`. `kept` are the other parameters of the request, `cursor` says where the
     /// next page goes on in a list that is paged by key.
     #[must_use]

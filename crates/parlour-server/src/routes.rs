@@ -1,6 +1,6 @@
 //! Every address on one page, grouped by who calls.
 
-use crate::api::{admin, docs, health, jwt, pm, user};
+use crate::api::{admin, docs, health, jwt, media, pm, user};
 use crate::app::App;
 use crate::error::ApiError;
 use axum::Router;
@@ -17,6 +17,7 @@ pub fn documented() -> (Router<App>, OpenApi) {
         // Members: /api/v2/pm/…
         .routes(routes!(pm::get_thread, pm::send_message, pm::delete_thread)) // GET POST DELETE /pm/
         .routes(routes!(pm::search_recipients)) // GET /pm/search/
+        .routes(routes!(pm::upload_media)) // POST /pm/upload/
         .routes(routes!(pm::get_message, pm::delete_message)) // GET DELETE /pm/{id}/
         // Members: /api/v2/user/…
         .routes(routes!(user::get_me)) // GET /user/me/
@@ -33,6 +34,8 @@ pub fn documented() -> (Router<App>, OpenApi) {
         // The community's backend: /api/v2/admin/…
         .routes(routes!(admin::upsert_users)) // POST /admin/users/
         .routes(routes!(admin::upsert_follows)) // POST /admin/follows/
+        // Whoever has a link
+        .routes(routes!(media::get_file)) // GET /media/pm/{token}
         // Everybody
         .routes(routes!(jwt::verify_token)) // POST /api/v2/jwt/verify_token/
         .routes(routes!(docs::get_openapi)) // GET /api/v2/openapi.json

@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::config::{Config, Secret};
+use crate::media::MediaLinks;
 use anyhow::Context as _;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
@@ -23,14 +24,15 @@ pub(crate) fn create_data_dir(config: &Config) -> anyhow::Result<()> {
     builder.create(folder).with_context(|| format!("cannot create the data directory {}", folder.display()))
 }
 
-/// The configured secrets, or those of the data directory.
-pub(crate) fn open_auth(config: &Config) -> anyhow::Result<Auth> {
+/// What is made of the configured secrets, or of those of the data directory: tokens, and links to files.
+pub(crate) fn open(config: &Config) -> anyhow::Result<(Auth, MediaLinks)> {
     create_data_dir(config)?;
     let folder = &config.storage.data_dir;
     let mut secrets = vec![given_or_made(&config.auth.jwt_secret, &folder.join(JWT_SECRET_FILE))?];
     secrets.extend(config.auth.jwt_previous_secrets.iter().cloned());
     let admin_key = given_or_made(&config.auth.admin_key, &folder.join(ADMIN_KEY_FILE))?;
-    Ok(Auth::new(&secrets, admin_key, config.auth.provision))
+    let links = MediaLinks::new(&secrets, config.files.link_lifetime.get());
+    Ok((Auth::new(&secrets, admin_key, config.auth.provision), links))
 }
 
 fn given_or_made(given: &Secret, path: &Path) -> anyhow::Result<Secret> {

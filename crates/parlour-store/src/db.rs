@@ -6,7 +6,7 @@ use crate::batch::Column;
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
 use crate::postgres::{Failure, Integer, Question, Session};
-use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+use parlour_types::{FileUuid, MessageId, ThreadId, Timestamp, UserId};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use std::cell::RefCell;
@@ -81,6 +81,12 @@ impl<'a> From<&'a [u8]> for Param<'a> {
     }
 }
 
+impl<'a> From<&'a FileUuid> for Param<'a> {
+    fn from(value: &'a FileUuid) -> Self {
+        Param::Bytes(value.as_bytes())
+    }
+}
+
 impl<'a> From<&'a [i64]> for Param<'a> {
     fn from(value: &'a [i64]) -> Self {
         Param::Ints(value)
@@ -151,6 +157,23 @@ impl Row<'_> {
             Self::Sqlite(row) => Ok(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?.to_owned()),
             Self::Postgres(row) => Ok(row.try_get(column)?),
         }
+    }
+
+    pub(crate) fn bytes_opt(&self, column: usize) -> Result<Option<&[u8]>> {
+        match self {
+            Self::Sqlite(row) => Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
+    }
+
+    pub(crate) fn file_uuid(&self, column: usize) -> Result<FileUuid> {
+        self.file_uuid_opt(column)?.ok_or(StoreError::Inconsistent { table: "files", what: "uuid" })
+    }
+
+    pub(crate) fn file_uuid_opt(&self, column: usize) -> Result<Option<FileUuid>> {
+        let Some(bytes) = self.bytes_opt(column)? else { return Ok(None) };
+        let bytes = bytes.try_into().map_err(|_| StoreError::Inconsistent { table: "files", what: "uuid" })?;
+        Ok(Some(FileUuid::from_bytes(bytes)))
     }
 
     pub(crate) fn time(&self, column: usize) -> Result<Timestamp> {
@@ -353,6 +376,7 @@ pub struct Tx<'c> {
 pub(crate) struct Touched {
     pub(crate) threads: Vec<(UserId, ThreadId)>,
     pub(crate) directory: bool,
+    pub(crate) everything: bool,
 }
 
 impl<'c> std::ops::Deref for Tx<'c> {
@@ -375,6 +399,11 @@ impl<'c> Tx<'c> {
     /// Notes that a user changed, or what a user's rendering shows.
     pub(crate) fn touch_directory(&self) {
         self.touched.borrow_mut().directory = true;
+    }
+
+    /// Notes that somebody will see something else, and that it is not known who.
+    pub(crate) fn touch_everything(&self) {
+        self.touched.borrow_mut().everything = true;
     }
 
     /// Runs a change and says how many rows it touched.

@@ -2,6 +2,7 @@
 
 use crate::batch::{Column, Form};
 use crate::db::Source;
+use crate::files::attachment_columns;
 use crate::threads::{inbox_rows, membership_columns};
 use std::borrow::Cow;
 
@@ -99,6 +100,13 @@ fn over_rows(sql: &str, columns: &[Column<'_>]) -> String {
         "update" => sql.replacen(" where ", &format!(" from {rows} where "), 1),
         _ => sql.replacen(" where ", &format!(" using {rows} where "), 1),
     }
+}
+
+/// The columns of [`attachment_columns`](crate::files::attachment_columns) where there is none.
+macro_rules! no_attachment {
+    () => {
+        "null::bytea, null, null, null::bigint, null::bigint, null::bytea, null::bigint"
+    };
 }
 
 /// How many messages are shown up to a sequence number of the thread `e`, as [`position_at`](crate::positions::position_at).
@@ -223,17 +231,17 @@ macro_rules! thread_page {
                  least(greatest(p.newest, p.oldest) - ?6 - p.oldest, ?5) as rows,
                  greatest(p.newest, p.oldest) - ?6 - least(greatest(p.newest, p.oldest) - ?6 - p.oldest, ?5) + 1 as first from p)
              select 0, t.id, t.creator_id, t.other_id, t.created_at, t.last_seq, t.deleted_count, t.last_message_at, t.user_id,
-                 t.read_seq, t.cleared_seq, t.unread_count, t.listed_at, w.count, v.version, null
+                 t.read_seq, t.cleared_seq, t.unread_count, t.listed_at, w.count, v.version, null, ", no_attachment!(), "
              from v left join t on true left join w on true
              union all
              select * from (select 1, x.id, x.seq, x.sender_id, x.created_at, x.status, null::bigint, null::bigint, null::bigint,
-                 null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, x.text
-             from messages x where x.thread_id = (select w.id from w) and x.seq >= (select case when w.deleted_count = 0 then w.first
+                 null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, x.text, ", attachment_columns!(), "
+             from messages x left join files f on f.owner_id = x.sender_id and f.uuid = x.file_uuid where x.thread_id = (select w.id from w) and x.seq >= (select case when w.deleted_count = 0 then w.first
                  else w.first + coalesce((select d.seq - d.visible_before from deleted_messages d where d.thread_id = w.id
                      and d.visible_before < w.first order by d.visible_before desc, d.seq desc limit 1), 0) end from w)
              order by x.seq limit (select greatest(w.rows, 0) from w)) page
              union all
-             select 2, null, null, null, null, null, null, null, null, null, null, null, null, null, null, packed.json
+             select 2, null, null, null, null, null, null, null, null, null, null, null, null, null, null, packed.json, ", no_attachment!(), "
              from v cross join lateral (select ", named_people!($named), ") packed (json)"
         )
     };
@@ -272,12 +280,12 @@ pub(crate) const THREAD_PAGES_WITH: ThreadPages = thread_pages!(by_pair);
 pub(crate) const INBOX_PAGE: &str = concat!(
     "with v as materialized (select value as version from counters where name = 'directory_version'),
      i as materialized (", inbox_rows!("?3", "?4", "?5", "?6", "?7"), ")
-     select 0, m.listed_threads, v.version, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null
+     select 0, m.listed_threads, v.version, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null, null
      from v left join mailboxes m on m.user_id = ?3
      union all
      select 1, i.* from i
      union all
-     select 2, null, null, null, null, null, null, null, null, packed.json
+     select 2, null, null, null, null, null, null, null, null, packed.json, null
      from v cross join lateral (select ",
     packed_users!("select i.creator_id from i union select i.other_id from i union select ?3"),
     ") packed (json)"

@@ -125,6 +125,15 @@ pub enum StoreError {
     /// A write panicked; its changes were rolled back.
     #[error("a write panicked and was rolled back")]
     WritePanicked,
+    /// There is no such object in the object store.
+    #[error("an object is not in the object store")]
+    NoObject,
+    /// The object store cannot be reached or refuses for now.
+    #[error("the object store failed: {reason}")]
+    Objects {
+        /// What it said; names no object.
+        reason: String,
+    },
     /// The driver failed.
     #[error("the database failed: {0}")]
     Driver(#[source] DriverError),
@@ -145,6 +154,7 @@ impl StoreError {
                 | Self::RolledBack
                 | Self::DiskFull
                 | Self::WriterStopped
+                | Self::Objects { .. }
         )
     }
 

@@ -222,6 +222,7 @@ pub fn settle_thread(tx: &Tx<'_>, thread: ThreadId, unread: &[FirstUnread], now:
             created_at: message.created_at,
             status: message.status,
             text: &message.text,
+            file_name: message.file.as_ref().map(|file| &*file.filename),
         });
         let to = Standing { read_seq, cleared_seq: member.cleared_seq, unread_count };
         let event = Event { kind: EventKind::ThreadSeen, thread_id: thread, seq: read_seq, created_at: now };

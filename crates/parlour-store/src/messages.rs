@@ -4,6 +4,7 @@ use crate::db::{Read, Row, Source, Tx, params};
 use crate::dialect;
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
+use crate::files::{attachment, attachment_columns, decode_attachment, detach};
 use crate::positions::{Hole, first_seq_from, open_hole, position_at, seq_at};
 use crate::threads::{Membership, Newest, Standing, members, membership, membership_with, settle};
 use crate::users::{Known, People};
@@ -25,6 +26,17 @@ pub(crate) fn status(code: i64) -> Result<MessageStatus> {
     }
 }
 
+/// A message with its file, to go on with where it stands.
+macro_rules! message_columns {
+    () => {
+        concat!(
+            "select x.thread_id, x.seq, x.id, x.sender_id, x.created_at, x.status, x.text, ",
+            attachment_columns!(),
+            " from messages x left join files f on f.owner_id = x.sender_id and f.uuid = x.file_uuid "
+        )
+    };
+}
+
 fn decode(row: &Row<'_>) -> Result<Message> {
     Ok(Message {
         thread_id: row.thread_id(0)?,
@@ -34,6 +46,7 @@ fn decode(row: &Row<'_>) -> Result<Message> {
         created_at: row.time(4)?,
         status: status(row.int(5)?)?,
         text: row.text(6)?,
+        file: decode_attachment(row, 7)?,
     })
 }
 
@@ -130,7 +143,8 @@ fn thread_page_at_once(
                 const EARLY: StoreError =
                     StoreError::Inconsistent { table: "threads", what: "absence of a page's thread" };
                 let member = page.member.as_ref().ok_or(EARLY)?;
-                see(member, message_row(row, 1, 15, &member.thread)?);
+                let file = decode_attachment(row, 16)?;
+                see(member, message_row(row, 1, 15, &member.thread)?.with(file.as_ref()));
             }
             _ => page.people.users.push(crate::users::decode_packed(row.str(15)?)?),
         }
@@ -153,6 +167,7 @@ fn message_row<'r>(row: &'r Row<'_>, first: usize, text: usize, thread: &Thread)
         created_at: row.time(first + 3)?,
         status: status(row.int(first + 4)?)?,
         text: row.str(text)?,
+        file: None,
     })
 }
 
@@ -184,11 +199,13 @@ fn page(
         return Ok(count);
     }
     read.each(
-        "select id, seq, sender_id, created_at, status, text from messages
+        "select id, seq, sender_id, created_at, status, text, file_uuid from messages
          where thread_id = ?1 and seq >= ?2 order by seq limit ?3",
         params![thread.id, seq_at(read, thread, last - rows + 1)?, rows],
         |row| {
-            see(message_row(row, 0, 5, thread)?);
+            let message = message_row(row, 0, 5, thread)?;
+            let file = row.file_uuid_opt(6)?.map(|uuid| attachment(read, message.sender_id, uuid)).transpose()?;
+            see(message.with(file.as_ref()));
             Ok(())
         },
     )?;
@@ -211,8 +228,7 @@ pub struct Found {
 /// A failure of the store.
 pub fn find(read: &Read<'_>, id: MessageId, user: UserId) -> Result<Option<Found>> {
     let shown = read.row(
-        "select thread_id, seq, id, sender_id, created_at, status, text from messages
-         where (thread_id, seq) = (select thread_id, seq from messages where id = ?1)",
+        concat!(message_columns!(), "where (x.thread_id, x.seq) = (select thread_id, seq from messages where id = ?1)"),
         params![id],
         decode,
     )?;
@@ -239,6 +255,7 @@ fn deleted(read: &Read<'_>, id: MessageId) -> Result<Option<Message>> {
                 created_at: row.time(4)?,
                 status: MessageStatus::Deleted,
                 text: String::new(),
+                file: None,
             })
         },
     )
@@ -277,17 +294,17 @@ pub fn delete(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
         };
         relist(tx, &member, to, newest.as_ref(), event)?;
     }
-    Ok(())
+    give_up_file(tx, message, now)
 }
 
-/// Takes the text of a message away; its row stays.
+/// Takes the text and the file of a message away; its row stays.
 ///
 /// # Errors
 /// A failure of the store.
 pub fn hide(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
     tx.execute_one(
         "hiding a message",
-        "update messages set status = 1, text = '' where thread_id = ?1 and seq = ?2",
+        "update messages set status = 1, text = '', file_uuid = null where thread_id = ?1 and seq = ?2",
         params![message.thread_id, message.seq],
     )?;
     let newest = newest(tx, message.thread_id)?;
@@ -298,7 +315,12 @@ pub fn hide(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
             Standing { read_seq: member.read_seq, cleared_seq: member.cleared_seq, unread_count: member.unread_count };
         relist(tx, &member, to, newest.as_ref(), event)?;
     }
-    Ok(())
+    give_up_file(tx, message, now)
+}
+
+/// The message does not show its file any more. Comes last, when the mailboxes of both are locked.
+fn give_up_file(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
+    message.file.as_ref().map_or(Ok(()), |file| detach(tx, message.sender_id, file.uuid, now))
 }
 
 /// Settles a member whose newest message may have changed; the inbox keeps the thread only while a message is shown.
@@ -308,16 +330,12 @@ fn relist(tx: &Tx<'_>, member: &Membership, to: Standing, newest: Option<&Messag
         created_at: newest.created_at,
         status: newest.status,
         text: &newest.text,
+        file_name: newest.file.as_ref().map(|file| &*file.filename),
     });
     settle(tx, member, to, newest.as_ref(), event)
 }
 
 /// The newest message that the thread shows.
 pub(crate) fn newest(read: &Read<'_>, thread: ThreadId) -> Result<Option<Message>> {
-    read.row(
-        "select thread_id, seq, id, sender_id, created_at, status, text from messages where thread_id = ?1
-         order by seq desc limit 1",
-        params![thread],
-        decode,
-    )
+    read.row(concat!(message_columns!(), "where x.thread_id = ?1 order by x.seq desc limit 1"), params![thread], decode)
 }

@@ -26,8 +26,11 @@ macro_rules! migration {
     };
 }
 
-const MIGRATIONS: &[Migration] =
-    &[migration!(1, "init", "0001_init.sql"), migration!(2, "find_imported", "0002_find_imported.sql")];
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "init", "0001_init.sql"),
+    migration!(2, "find_imported", "0002_find_imported.sql"),
+    migration!(3, "files", "0003_files.sql"),
+];
 
 impl Migration {
     fn full_name(&self) -> String {

@@ -187,8 +187,8 @@ pub struct InboxCursor {
 macro_rules! inbox_rows {
     ($user:literal, $time:literal, $thread:literal, $limit:literal, $skip:literal) => {
         concat!(
-            "select thread_id, creator_id, other_id, created_at, last_message_at, unread_count, message_id, message_status, text
-             from inbox where user_id = ",
+            "select thread_id, creator_id, other_id, created_at, last_message_at, unread_count, message_id, message_status, text,
+                 file_name from inbox where user_id = ",
             $user,
             " and (last_message_at, thread_id) < (",
             $time,
@@ -283,6 +283,7 @@ fn inbox_row(row: &Row<'_>, first: usize, user: UserId, see: &mut impl FnMut(Inb
         message_id: row.message_id(first + 6)?,
         message_status: crate::messages::status(row.int(first + 7)?)?,
         text: row.str(first + 8)?,
+        file_name: row.str_opt(first + 9)?,
     });
     Ok(())
 }
@@ -293,6 +294,7 @@ pub(crate) struct Newest<'a> {
     pub(crate) created_at: Timestamp,
     pub(crate) status: MessageStatus,
     pub(crate) text: &'a str,
+    pub(crate) file_name: Option<&'a str>,
 }
 
 /// Where a member stands after a change.
@@ -324,7 +326,7 @@ pub(crate) fn settle(
         tx.execute_one(
             "entering the inbox",
             "insert into inbox (user_id, last_message_at, thread_id, creator_id, other_id, created_at, unread_count,
-                 message_id, message_status, text) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                 message_id, message_status, text, file_name) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 member.user_id,
                 newest.created_at,
@@ -336,6 +338,7 @@ pub(crate) fn settle(
                 newest.message_id,
                 crate::messages::status_code(newest.status),
                 newest.text,
+                newest.file_name,
             ],
         )?;
     }

@@ -203,7 +203,7 @@ impl History {
     async fn send(&mut self, by: Side, now: Timestamp) {
         let [sender, receiver] = self.pair(by);
         let text = format!("message {}", self.model.all.len());
-        let ask = Ask { sender, recipients: vec![receiver], key: None, known: Known::nobody() };
+        let ask = Ask { sender, recipients: vec![receiver], file: None, key: None, known: Known::nobody() };
         let decide =
             move |_: &Facts<'_>| Ok::<_, StoreError>(Decision::Send { text: text.clone(), now, remember: None });
         let sent = self.store.send(ask, decide).await.unwrap().messages.remove(0);

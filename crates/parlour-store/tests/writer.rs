@@ -33,7 +33,7 @@ async fn add(store: &Store, user: i64) -> Result<(), StoreError> {
 }
 
 async fn send(store: &Store, sender: UserId, receiver: UserId, text: &str) -> Message {
-    let ask = Ask { sender, recipients: vec![receiver], key: None, known: Known::nobody() };
+    let ask = Ask { sender, recipients: vec![receiver], file: None, key: None, known: Known::nobody() };
     let text = text.to_owned();
     let decide =
         move |_: &Facts<'_>| Ok::<_, StoreError>(Decision::Send { text: text.clone(), now: NOW, remember: None });

@@ -10,7 +10,7 @@ use parlour_store::users::Known;
 use parlour_types::model::{Message, User};
 use parlour_types::text::check_message_text;
 use parlour_types::view::UserJson;
-use parlour_types::{ErrorCode, UserId};
+use parlour_types::{ErrorCode, FileUuid, UserId};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -42,6 +42,8 @@ pub struct SendRequest {
     pub recipients: Vec<UserId>,
     /// What.
     pub message: Option<String>,
+    /// The caller's file, or a picture of it.
+    pub file: Option<FileUuid>,
     /// The caller's name for this send.
     pub key: Option<IdempotencyKey>,
     /// From where, if that may be limited.
@@ -99,6 +101,9 @@ pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> 
                 return Err(Error::Invalid(problems.clone()));
             }
             order.authorize(facts)?;
+            if order.file.is_some() && facts.file.is_none() {
+                return Err(Error::field("file_uuid", ErrorCode::DoesNotExist, "You have no such file."));
+            }
             // Another try is no other conversation.
             if counted < facts.begun {
                 limits.count(Action::NewConversation, caller, address, facts.begun - counted)?;
@@ -122,6 +127,7 @@ struct Order {
     /// Each once, in the order given.
     recipients: Vec<UserId>,
     text: String,
+    file: Option<FileUuid>,
     key: Option<IdempotencyKey>,
     address: Option<IpAddr>,
 }
@@ -141,8 +147,12 @@ impl Order {
             problems.push(FieldProblem::new("recipients", ErrorCode::Invalid, "You cannot write to yourself."));
         }
         let text = request.message.unwrap_or_default();
-        problems.extend(check_text(&text, core.rules.max_message_chars));
-        (Self { sender: caller.user_id, recipients, text, key: request.key, address: request.address }, problems)
+        // A file says enough by itself.
+        if request.file.is_none() || !text.is_empty() {
+            problems.extend(check_text(&text, core.rules.max_message_chars));
+        }
+        let file = request.file;
+        (Self { sender: caller.user_id, recipients, text, file, key: request.key, address: request.address }, problems)
     }
 
     fn ask(&self, core: &Core, problems: &[FieldProblem]) -> Ask {
@@ -154,7 +164,7 @@ impl Order {
             Some(_) => Known::nobody(),
         };
         let key = self.key.as_ref().map(|key| key.0.clone());
-        Ask { sender: self.sender, recipients, key, known }
+        Ask { sender: self.sender, recipients, file: self.file, key, known }
     }
 
     fn authorize(&self, facts: &Facts<'_>) -> Result<()> {
@@ -176,7 +186,8 @@ impl Order {
         }
     }
 
-    /// SHA-256 of what is asked for: the recipients in order, each as eight bytes behind their count, then the text.
+    /// SHA-256 of what is asked for: the recipients in order, each as eight bytes behind their count, then the text,
+    /// then the file as the caller named it, behind a byte that no text has.
     fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         hash.update((self.recipients.len() as u64).to_be_bytes());
@@ -184,6 +195,10 @@ impl Order {
             hash.update(id.get().to_be_bytes());
         }
         hash.update(self.text.as_bytes());
+        if let Some(file) = &self.file {
+            hash.update([0xff]);
+            hash.update(file.as_bytes());
+        }
         hash.finalize().into()
     }
 }

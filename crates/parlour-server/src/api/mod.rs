@@ -4,6 +4,7 @@ pub mod admin;
 pub mod docs;
 pub mod health;
 pub mod jwt;
+pub mod media;
 pub mod pm;
 pub mod user;
 
@@ -13,6 +14,7 @@ use crate::links::Links;
 use axum::response::{IntoResponse as _, Response};
 use http::header;
 use parlour_core::RowsPage;
+use parlour_types::view::LinkMaker;
 use serde::Serialize;
 
 /// A page of a list, as Django REST framework wraps it (contract §1.1).
@@ -43,12 +45,12 @@ impl<T: Serialize> PageBody<T> {
 }
 
 /// A page of messages or conversations as an answer: a [`PageBody`] whose rows are ready.
-fn rows_answer(page: RowsPage, links: Links) -> Result<Response> {
+fn rows_answer(page: RowsPage, link: LinkMaker<'_>, links: Links) -> Result<Response> {
     let empty: PageBody<()> = PageBody::new(page.count, links, Vec::new());
     let around = serde_json::to_vec(&empty).map_err(ApiError::fault)?;
     // The rows go between the brackets of the empty list at the end.
     let (before, after) = around.split_at(around.len() - 2);
-    Ok(Gathered::new(page, before, after).into_response())
+    Ok(Gathered::new(page, link, before, after).into_response())
 }
 
 impl<T> PageBody<T> {

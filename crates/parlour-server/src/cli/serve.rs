@@ -46,6 +46,12 @@ pub(super) fn run(config: Config, ready: impl AsyncFnOnce(&App, &str) -> anyhow:
             tracing::info!(address = %listener.local_addr()?, "serving metrics");
             tokio::spawn(crate::serve_metrics(app.clone(), listener));
         }
+        let objects = app.core.objects().clone();
+        tokio::spawn(async move {
+            if let Err(reason) = objects.check().await {
+                tracing::warn!(place = %objects.place(), reason, "the object store cannot be used");
+            }
+        });
         tracing::info!(%address, %data_dir, version = env!("CARGO_PKG_VERSION"), "listening");
         ready(&app, &format!("http://{address}")).await?;
         let stop = async move {

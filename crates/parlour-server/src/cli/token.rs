@@ -16,7 +16,7 @@ pub struct TokenArgs {
 
 pub(super) fn token(common: &Common, args: &TokenArgs) -> anyhow::Result<()> {
     let config = common.load()?;
-    let auth = crate::secrets::open_auth(&config)?;
+    let (auth, _) = crate::secrets::open(&config)?;
     let database = crate::database(&config)?;
     if database.may_exist() {
         let core = crate::open_core(&config, Clock::System)?;

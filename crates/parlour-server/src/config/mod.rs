@@ -1,12 +1,14 @@
 //! Configuration: defaults < TOML file < environment `PARLOUR_…` < flags. Read once at start.
 
 mod copy;
+mod files;
 mod keys;
 mod layers;
 mod values;
 mod written;
 
 pub use copy::Copying;
+pub use files::{Files, S3};
 pub use layers::{ConfigError, Flag, Layers};
 pub use values::{ByteSize, Duration, Frequency, Secret};
 pub use written::{example, reference};
@@ -32,6 +34,10 @@ pub struct Config {
     pub auth: Auth,
     /// Messages.
     pub messages: Messages,
+    /// Files that members upload.
+    pub files: Files,
+    /// How to get at an S3-compatible service.
+    pub s3: S3,
     /// Lists.
     pub paging: Paging,
     /// How often.
@@ -225,6 +231,10 @@ pub struct Limits {
     pub sends: Frequency,
     /// Messages from one address.
     pub sends_per_address: Frequency,
+    /// Files uploaded by one member.
+    pub uploads: Frequency,
+    /// Files uploaded from one address.
+    pub uploads_per_address: Frequency,
     /// Searches of one member.
     pub searches: Frequency,
     /// Searches from one address.
@@ -243,6 +253,8 @@ impl Default for Limits {
             enabled: true,
             sends: Frequency::new(300, MINUTE),
             sends_per_address: Frequency::new(3_000, MINUTE),
+            uploads: Frequency::new(120, MINUTE),
+            uploads_per_address: Frequency::new(1_200, MINUTE),
             searches: Frequency::new(600, MINUTE),
             searches_per_address: Frequency::new(6_000, MINUTE),
             new_conversations: Frequency::new(100, HOUR),
@@ -260,6 +272,7 @@ impl Limits {
             |member: Frequency, address: Frequency| ActionLimits { member: member.get(), address: address.get() };
         LimitRules {
             sends: limits(self.sends, self.sends_per_address),
+            uploads: limits(self.uploads, self.uploads_per_address),
             searches: limits(self.searches, self.searches_per_address),
             new_conversations: limits(self.new_conversations, self.new_conversations_per_address),
         }
@@ -391,7 +404,7 @@ impl Config {
         if short(&self.auth.admin_key) {
             return wrong("auth.admin_key", "must have at least 32 bytes");
         }
-        Ok(())
+        self.check_files()
     }
 
     /// Where metrics are served, if anywhere.
@@ -406,12 +419,13 @@ impl Config {
         parlour_core::Rules {
             max_message_chars: self.messages.max_chars,
             max_recipients: self.messages.max_recipients,
-            delete_window_micros: i64::try_from(self.messages.delete_window.get().as_micros()).unwrap_or(i64::MAX),
+            delete_window_micros: self.messages.delete_window.as_micros(),
             hidden_text: self.messages.hidden_text.clone(),
             default_limit: i64::from(self.paging.default_limit),
             max_limit: i64::from(self.paging.max_limit),
             user_cache_bytes: self.cache.users.as_u64(),
             page_cache_bytes: self.cache.pages.as_u64(),
+            files: self.file_rules(),
             limits: self.limits.rules(),
             ..parlour_core::Rules::default()
         }

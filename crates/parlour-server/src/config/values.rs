@@ -21,6 +21,12 @@ impl Duration {
     pub const fn get(self) -> std::time::Duration {
         self.0
     }
+
+    /// The span in microseconds.
+    #[must_use]
+    pub fn as_micros(self) -> i64 {
+        i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX)
+    }
 }
 
 impl Serialize for Duration {

@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use parlour_core::FieldProblem;
-use parlour_types::ErrorCode;
 use parlour_types::id::MAX_ID;
+use parlour_types::{ErrorCode, FileUuid};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -101,6 +101,17 @@ impl Body {
             .into_iter()
             .filter_map(|given| self.parse_number(name, given, 1).and_then(|value| T::try_from(value).ok()))
             .collect()
+    }
+
+    /// The file named for `name`; `null` and empty count as absent.
+    pub fn file_uuid(&mut self, name: &'static str) -> Option<FileUuid> {
+        let text = self.text(name).filter(|text| !text.is_empty())?;
+        let uuid = FileUuid::parse(&text);
+        if uuid.is_none() {
+            // Whatever is no name is the name of nothing.
+            self.problem(name, ErrorCode::DoesNotExist, "You have no such file.");
+        }
+        uuid
     }
 
     /// The id given for `name`; `null` and empty count as absent.

@@ -49,7 +49,7 @@ impl Piece {
             let pushed = match column.class {
                 Class::Integer => row.int_opt(number).map(|value| self.push_value(value.map(i64::to_be_bytes))),
                 Class::Text => row.str_opt(number).map(|value| self.push_value(value)),
-                Class::Blob => row.bytes(number).map(|value| self.push_value(Some(value))),
+                Class::Blob => row.bytes_opt(number).map(|value| self.push_value(value)),
             };
             pushed.map_err(|_| StoreError::Inconsistent { table: table.name, what: column.name })?;
         }

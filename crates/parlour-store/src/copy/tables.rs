@@ -61,6 +61,7 @@ pub(super) const TABLES: &[Table] = &[
     table!(
         messages, 2,
         thread_id: Integer, seq: Integer, id: Integer, sender_id: Integer, created_at: Integer, status: Integer, text: Text,
+        file_uuid: Blob,
     ),
     table!(
         deleted_messages, 2,
@@ -76,6 +77,7 @@ pub(super) const TABLES: &[Table] = &[
         inbox, 3,
         user_id: Integer, last_message_at: Integer, thread_id: Integer, creator_id: Integer, other_id: Integer,
         created_at: Integer, unread_count: Integer, message_id: Integer, message_status: Integer, text: Text,
+        file_name: Text,
     ),
     table!(
         mailboxes, 1,
@@ -91,6 +93,18 @@ pub(super) const TABLES: &[Table] = &[
         sender_id: Integer, key: Text, fingerprint: Blob, sender_version: Integer, messages: Text, created_at: Integer,
     ),
     table!(user_renderings, 2, user_id: Integer, version: Integer, json: Text),
+    table!(
+        files, 2,
+        owner_id: Integer, uuid: Blob, parent_uuid: Blob, state: Integer, filename: Text, mimetype: Text, size: Integer,
+        duration: Integer, thumbnail_uuid: Blob, total_parts: Integer, total_size: Integer, attached_count: Integer,
+        created_at: Integer, expires_at: Integer,
+    ),
+    table!(
+        file_parts, 4,
+        owner_id: Integer, uuid: Blob, part_index: Integer, attempt: Integer, byte_offset: Integer, size: Integer,
+        stored: Integer,
+    ),
+    table!(file_usage, 1, user_id: Integer, files: Integer, bytes: Integer),
     table!(imported_messages, 1, ext_id: Text, message_id: Integer),
 ];
 

@@ -5,10 +5,11 @@ use crate::batch::{Batch, Change, Column, Guard, change_all};
 use crate::db::Tx;
 use crate::error::Result;
 use crate::events::EventKind;
+use crate::files;
 use crate::idempotency::{self, FirstUse};
 use crate::threads::Membership;
 use parlour_types::model::Message;
-use parlour_types::{ThreadId, Timestamp, UserId};
+use parlour_types::{FileUuid, ThreadId, Timestamp, UserId};
 use std::collections::BTreeMap;
 
 /// Puts a thread behind its newest message.
@@ -20,7 +21,7 @@ pub(crate) const MOVE_MEMBER: &str =
 
 /// Brings an inbox row to the top.
 pub(crate) const MOVE_UP: &str =
-    "update inbox set last_message_at = ?4, unread_count = ?5, message_id = ?6, message_status = 0, text = ?7
+    "update inbox set last_message_at = ?4, unread_count = ?5, message_id = ?6, message_status = 0, text = ?7, file_name = null
      where user_id = ?1 and last_message_at = ?2 and thread_id = ?3";
 
 /// Stores a message.
@@ -44,6 +45,8 @@ pub(super) struct Changes {
     pub(super) events: Vec<(UserId, i64, ThreadId, i64, Timestamp)>,
     /// Whose, the key, its messages as JSON, the use, when.
     pub(super) keys: Vec<(UserId, String, String, FirstUse, Timestamp)>,
+    /// How many messages more show which file of whom.
+    pub(super) attached: BTreeMap<(UserId, FileUuid), i64>,
     pub(super) renderings: BTreeMap<(UserId, i64), String>,
 }
 
@@ -103,6 +106,7 @@ impl Changes {
         );
         self.write_members(&mut change, &new, &old);
         self.write_rows(&mut change, work);
+        self.write_files(&mut change, &[new, old].concat());
         change_all(tx, &changes)
     }
 }
@@ -191,6 +195,42 @@ impl Changes {
                 Ints | one | one.newest.id.get(),
                 Texts | one | &*one.newest.text,
             ),
+        );
+    }
+
+    /// What a send with a file writes beyond one without.
+    fn write_files<'w>(&'w self, put: Put<'_, 'w>, conversations: &[&'w Conversation]) {
+        if self.attached.is_empty() {
+            return;
+        }
+        let uuid = |message: &'w Message| message.file.as_ref().map(|file| &file.uuid.as_bytes()[..]);
+        let filed: Vec<_> = self.messages.iter().filter_map(|message| Some((message, uuid(message)?))).collect();
+        put(
+            "attaching a file",
+            Guard::EveryRow,
+            "update messages set file_uuid = ?3 where thread_id = ?1 and seq = ?2",
+            columns!(filed, Ints | one | one.0.thread_id.get(), Ints | one | one.0.seq, Bytes | one | one.1,),
+        );
+        let moved = self.moved(conversations);
+        let named: Vec<_> = moved.iter().filter_map(|one| Some((one, &*one.newest.file.as_ref()?.filename))).collect();
+        put(
+            "naming a file in the inbox",
+            Guard::EveryRow,
+            "update inbox set file_name = ?4 where user_id = ?1 and last_message_at = ?2 and thread_id = ?3",
+            columns!(
+                named,
+                Ints | one | one.0.member.user_id.get(),
+                Ints | one | one.0.newest.created_at.as_micros(),
+                Ints | one | one.0.member.thread.id.get(),
+                Texts | one | one.1,
+            ),
+        );
+        let attached: Vec<_> = self.attached.iter().collect();
+        put(
+            "counting a file's messages",
+            Guard::EveryRow,
+            files::ATTACH,
+            columns!(attached, Ints | one | one.0.0.get(), Bytes | one | &one.0.1.as_bytes()[..], Ints | one | *one.1,),
         );
     }
 

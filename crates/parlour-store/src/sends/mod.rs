@@ -14,8 +14,8 @@ use crate::idempotency::{Fingerprint, FirstUse};
 use crate::relations::Relation;
 use crate::users::{Account, Known, People};
 use changes::Changes;
-use parlour_types::model::{Message, User};
-use parlour_types::{Timestamp, UserId};
+use parlour_types::model::{Attachment, Message, User};
+use parlour_types::{FileUuid, Timestamp, UserId};
 use work::Work;
 
 /// Who wants to write to whom.
@@ -25,6 +25,8 @@ pub struct Ask {
     pub sender: UserId,
     /// The recipients, each once and none of them the sender.
     pub recipients: Vec<UserId>,
+    /// The sender's file, or a picture of it.
+    pub file: Option<FileUuid>,
     /// The caller's name for this send.
     pub key: Option<String>,
     /// Whom the answer need not bring.
@@ -42,6 +44,8 @@ pub struct Facts<'a> {
     pub recipients: Vec<Option<(Account, Relation)>>,
     /// To how many of them nobody has written before.
     pub begun: usize,
+    /// The file asked for, if the sender has such a one and it is ready.
+    pub file: Option<&'a Attachment>,
 }
 
 /// What becomes of a send.
@@ -49,7 +53,7 @@ pub struct Facts<'a> {
 pub enum Decision {
     /// It is a repeat: nothing is sent.
     Repeat,
-    /// It goes out.
+    /// It goes out, with the file, if one was asked for.
     Send {
         /// What.
         text: String,

@@ -6,13 +6,14 @@ use crate::batch::{Batch, Column, ask_all};
 use crate::db::{Row, Source, Tx};
 use crate::dialect;
 use crate::error::{Result, StoreError};
+use crate::files;
 use crate::idempotency::{self, FirstMessage, FirstUse};
 use crate::mailboxes::Totals;
 use crate::relations::Relation;
 use crate::threads::{Membership, members_of_pair_sql};
 use crate::users::{Account, People, decode_account, hidden};
-use parlour_types::model::{Message, MessageStatus, Thread};
-use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+use parlour_types::model::{Attachment, Message, MessageStatus, Thread};
+use parlour_types::{FileUuid, MessageId, ThreadId, Timestamp, UserId};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -46,6 +47,8 @@ pub(super) struct Work {
     /// By the lower and the higher id.
     pub(super) conversations: BTreeMap<(UserId, UserId), Conversation>,
     pub(super) first_uses: HashMap<(UserId, String), FirstUse>,
+    /// Files that are ready, by owner and by what they were asked for by.
+    pub(super) files: HashMap<(UserId, FileUuid), Attachment>,
 }
 
 pub(crate) const PERSON: &str = "select u.id, u.status, u.role, u.community_badge, m.listed_threads, m.unread_threads,
@@ -76,6 +79,7 @@ impl Work {
         let pairs: BTreeSet<(UserId, UserId)> =
             directed.iter().map(|(one, other)| (*one.min(other), *one.max(other))).collect();
         let keyed: Vec<&&Ask> = asks.iter().filter(|ask| ask.key.is_some()).collect();
+        let filed: Vec<(UserId, FileUuid)> = asks.iter().filter_map(|ask| Some((ask.sender, ask.file?))).collect();
         let questions = [
             Batch::new(PERSON, vec![ids(everybody.iter().copied())]),
             Batch::new(
@@ -93,6 +97,13 @@ impl Work {
                     Column::Texts(keyed.iter().filter_map(|ask| ask.key.as_deref()).collect()),
                 ],
             ),
+            Batch::new(
+                files::RESOLVE,
+                vec![
+                    ids(filed.iter().map(|(owner, _)| *owner)),
+                    Column::Bytes(filed.iter().map(|(_, uuid)| &uuid.as_bytes()[..]).collect()),
+                ],
+            ),
         ];
         let (directed, pairs): (Vec<_>, Vec<_>) = (directed.into_iter().collect(), pairs.into_iter().collect());
         let mut work = Self::default();
@@ -104,8 +115,12 @@ impl Work {
                     work.relations.insert(directed[index], relation);
                 }
                 2 => work.join(pairs[index], row, first)?,
-                _ => {
+                3 => {
                     work.first_uses.insert(key_of(keyed[index]), idempotency::decode(row, first)?);
+                }
+                _ => {
+                    let ready = files::decode_attachment(row, first)?.filter(|file| !file.is_lost);
+                    work.files.extend(ready.map(|file| (filed[index], file)));
                 }
             }
             Ok(())
@@ -203,6 +218,7 @@ impl Work {
             sender: account(&ask.sender),
             recipients: recipients.collect(),
             begun: ask.recipients.iter().filter(is_begun).count(),
+            file: ask.file.and_then(|uuid| self.files.get(&(ask.sender, uuid))),
         })
     }
 
@@ -222,9 +238,21 @@ impl Work {
         (text, now): (String, Timestamp),
         remember: Option<Remember>,
     ) -> Result<Sent> {
+        let file = match ask.file {
+            None => None,
+            Some(uuid) => {
+                const ABSENT: StoreError =
+                    StoreError::Inconsistent { table: "files", what: "absence of a file just seen" };
+                Some(self.files.get(&(ask.sender, uuid)).cloned().ok_or(ABSENT)?)
+            }
+        };
+        if let Some(file) = &file {
+            let attached = changes.attached.entry((ask.sender, file.uuid)).or_default();
+            *attached += i64::try_from(ask.recipients.len()).unwrap_or(i64::MAX);
+        }
         let mut messages = Vec::with_capacity(ask.recipients.len());
         for to in &ask.recipients {
-            messages.push(self.append(tx, changes, ask.sender, *to, &text, now)?);
+            messages.push(self.append(tx, changes, (ask.sender, *to), (&text, file.as_ref()), now)?);
         }
         let first_use = match remember {
             None => None,
@@ -237,9 +265,8 @@ impl Work {
         &mut self,
         tx: &Tx<'_>,
         changes: &mut Changes,
-        sender: UserId,
-        to: UserId,
-        text: &str,
+        (sender, to): (UserId, UserId),
+        (text, file): (&str, Option<&Attachment>),
         now: Timestamp,
     ) -> Result<Message> {
         let pair = (sender.min(to), sender.max(to));
@@ -291,6 +318,7 @@ impl Work {
             created_at,
             status: MessageStatus::Created,
             text: text.to_owned(),
+            file: file.cloned(),
         };
         changes.messages.push(message.clone());
         Ok(message)

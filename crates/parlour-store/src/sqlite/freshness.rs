@@ -13,6 +13,7 @@
 //! The file must stay open until every connection of this process is closed: POSIX drops all of a process's locks on a file as soon as any
 //! handle of it is closed. For the same reason a process opens a database as one [`Store`](crate::Store) only.
 
+use crate::db::Touched;
 use parlour_types::{ThreadId, UserId};
 use std::fs::File;
 use std::path::Path;
@@ -115,8 +116,8 @@ impl Freshness {
         state.own_commit = true;
     }
 
-    /// The writer's commit is done, or has failed; it changed `threads` and, if `directory`, the directory, which is now at `version`.
-    pub(crate) fn after_commit(&self, threads: &[(UserId, ThreadId)], directory: bool, version: Option<i64>) {
+    /// The writer's commit is done, or has failed; it changed what is `touched`; a touched directory is now at `version`.
+    pub(crate) fn after_commit(&self, touched: &Touched, version: Option<i64>) {
         let header = self.header();
         let mut state = self.state();
         if !state.own_commit {
@@ -126,10 +127,11 @@ impl Freshness {
         let Some(header) = header else { return };
         if commits(&header) == commits(&state.header).wrapping_add(1) {
             state.generation += 1;
-            if directory {
+            if touched.directory {
                 state.directory_version = version;
             }
-            state.listeners.iter().for_each(|listener| listener(Change::Threads(threads)));
+            let change = if touched.everything { Change::Everything } else { Change::Threads(&touched.threads) };
+            state.listeners.iter().for_each(|listener| listener(change));
             state.header = header;
         } else {
             // Nothing was committed, or somebody else came right behind.

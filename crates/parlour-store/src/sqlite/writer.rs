@@ -252,7 +252,7 @@ impl WriterThread {
         let touched = self.touched.take();
         // What the version became is not known without asking; unless it is, nothing kept of the directory counts as fresh.
         let version = if touched.directory { crate::users::directory_version(&self.tx()).ok() } else { None };
-        self.freshness.after_commit(&touched.threads, touched.directory, version);
+        self.freshness.after_commit(&touched, version);
         committed.map(drop)
     }
 

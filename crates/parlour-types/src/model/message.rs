@@ -1,3 +1,4 @@
+use super::Attachment;
 use crate::{MessageId, Seq, ThreadId, Timestamp, UserId};
 use serde::Serialize;
 
@@ -28,8 +29,10 @@ pub struct Message {
     pub created_at: Timestamp,
     /// Where it is in its life.
     pub status: MessageStatus,
-    /// The text as typed; empty once it was taken back.
+    /// The text as typed; empty once it was taken back, and where a file says it all.
     pub text: String,
+    /// The file attached to it; gone once it was taken back.
+    pub file: Option<Attachment>,
 }
 
 /// One message of a page, its text borrowed from where it was read.
@@ -45,8 +48,18 @@ pub struct MessageRef<'a> {
     pub created_at: Timestamp,
     /// Where it is in its life.
     pub status: MessageStatus,
-    /// The text as typed; empty once it was taken back.
+    /// The text as typed; empty once it was taken back, and where a file says it all.
     pub text: &'a str,
+    /// The file attached to it; gone once it was taken back.
+    pub file: Option<&'a Attachment>,
+}
+
+impl<'a> MessageRef<'a> {
+    /// The same with this file attached.
+    #[must_use]
+    pub const fn with(self, file: Option<&'a Attachment>) -> Self {
+        Self { file, ..self }
+    }
 }
 
 impl std::fmt::Debug for Message {

@@ -50,4 +50,6 @@ pub struct InboxRef<'a> {
     pub message_status: MessageStatus,
     /// Its text.
     pub text: &'a str,
+    /// The name of its file.
+    pub file_name: Option<&'a str>,
 }

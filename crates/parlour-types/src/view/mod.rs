@@ -5,7 +5,7 @@ mod rows;
 mod snippet;
 mod user;
 
-pub use message::{Message, ThreadStatus};
+pub use message::{File, LinkMaker, Message, MessageContext, ThreadStatus};
 pub use rows::{MessagePage, Piece, Rows};
 pub use snippet::Snippet;
 pub use user::{ConnectionStatus, Me, Permission, User, UserWithAccess};

@@ -12,7 +12,7 @@ pub struct Snippet<'a> {
     pub id: ThreadId,
     /// The thread's id again.
     pub thread_id: ThreadId,
-    /// The first 150 characters of the newest message, escaped.
+    /// The first 150 characters of the newest message, or of its file's name where there is no text, escaped.
     #[schema(value_type = String)]
     pub headline: HtmlExcerpt<'a>,
     /// The newest message's text, escaped.
@@ -44,7 +44,7 @@ impl<'a> Snippet<'a> {
         Self {
             id: entry.thread_id,
             thread_id: entry.thread_id,
-            headline: HtmlExcerpt(text),
+            headline: HtmlExcerpt(entry.file_name.filter(|_| text.is_empty()).unwrap_or(text)),
             message: Html(text),
             sender: creator,
             receiver: other,

@@ -1,11 +1,12 @@
 use crate::app::App;
 use crate::error::Result;
 use crate::extract::{CallerFrom, PathId};
+use crate::links::BaseUrl;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use parlour_core::messages;
-use parlour_types::view::Message;
+use parlour_types::view::{Message, MessageContext};
 
 /// Get a message
 ///
@@ -26,12 +27,18 @@ use parlour_types::view::Message;
 pub async fn get_message(
     State(app): State<App>,
     CallerFrom(caller): CallerFrom,
+    BaseUrl(base): BaseUrl,
     PathId(id): PathId<parlour_types::MessageId>,
 ) -> Result<Response> {
     let found = messages::get_message(&app.core, caller, id).await?;
-    let people = (&found.sender.json, &found.receiver.json);
-    let hidden_text = &app.core.rules.hidden_text;
-    let message =
-        Message::for_participant(&found.message, people, found.last_message_at, found.thread_status, hidden_text);
+    let context = MessageContext {
+        sender: &found.sender.json,
+        receiver: &found.receiver.json,
+        last_message_at: found.last_message_at,
+        thread_status: found.thread_status,
+        hidden_text: &app.core.rules.hidden_text,
+        link: &app.message_links(&base, caller),
+    };
+    let message = Message::for_participant(&found.message, context);
     Ok(Json(message).into_response())
 }

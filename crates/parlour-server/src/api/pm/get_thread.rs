@@ -81,7 +81,8 @@ pub async fn get_thread(
     };
     let page = threads::get_thread(&app.core, caller, thread, range, window).await?;
     let more = window.offset.saturating_add(window.limit) < page.count;
-    rows_answer(page, url.links(&kept(thread, range), window, more, None))
+    let link = app.message_links(url.base(), caller);
+    rows_answer(page, &link, url.links(&kept(thread, range), window, more, None))
 }
 
 /// The parameters that the links to other pages keep.

@@ -30,5 +30,6 @@ pub(super) async fn list_snippets(
     let skip = if below.is_some() { 0 } else { window.offset };
     let page = threads::list_snippets(&app.core, caller, below, skip, window.limit).await?;
     let cursor = page.next.map(|next| format!("{}.{}", next.last_message_at.as_micros(), next.thread_id));
-    rows_answer(page, url.links(&[], window, cursor.is_some(), cursor))
+    let link = app.message_links(url.base(), caller);
+    rows_answer(page, &link, url.links(&[], window, cursor.is_some(), cursor))
 }

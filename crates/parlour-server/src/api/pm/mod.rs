@@ -7,6 +7,7 @@ mod get_thread;
 mod list_snippets;
 mod search_recipients;
 mod send_message;
+mod upload_media;
 
 pub use delete_message::*;
 pub use delete_thread::*;
@@ -14,6 +15,7 @@ pub use get_message::*;
 pub use get_thread::*;
 pub use search_recipients::*;
 pub use send_message::*;
+pub use upload_media::*;
 
 use crate::error::{ApiError, Result};
 use crate::extract::Query;

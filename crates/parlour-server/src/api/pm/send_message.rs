@@ -2,13 +2,14 @@ use super::groups_are_off;
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::extract::{Body, CallerFrom, ClientAddress, Idempotency};
+use crate::links::BaseUrl;
 use crate::rate_limit;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode};
-use parlour_core::messages::{self, SendRequest};
-use parlour_types::view::{Message, ThreadStatus};
+use parlour_core::messages::{self, SendRequest, SentMessage};
+use parlour_types::view::{Message, MessageContext, ThreadStatus};
 use parlour_types::{ErrorCode, UserId};
 
 /// What to send. JSON, urlencoded and multipart alike.
@@ -18,9 +19,10 @@ use parlour_types::{ErrorCode, UserId};
 pub struct SendMessageBody {
     /// To whom: one id or several. Each gets the message in the thread of their own.
     recipients: Recipients,
-    /// The text: at most 10,000 characters by default, not blank.
-    message: String,
-    /// An attachment's id; none can be uploaded yet, so anything but `null` or empty is refused.
+    /// The text: at most 10,000 characters by default, not blank. May be empty when there is a file.
+    message: Option<String>,
+    /// A file that the caller uploaded, or the thumbnail of it. Each recipient is shown the file.
+    #[schema(format = "uuid")]
     file_uuid: Option<String>,
     /// A group's id instead of recipients; group conversations are switched off, so it answers 403.
     group: Option<i64>,
@@ -70,14 +72,13 @@ pub async fn send_message(
     CallerFrom(caller): CallerFrom,
     ClientAddress(address): ClientAddress,
     Idempotency(key): Idempotency,
+    BaseUrl(base): BaseUrl,
     mut body: Body,
 ) -> Result<Response> {
     let recipients = body.ids::<UserId>("recipients");
     let message = body.text("message");
     let group = body.id::<UserId>("group");
-    if body.text("file_uuid").is_some_and(|uuid| !uuid.is_empty()) {
-        body.problem("file_uuid", ErrorCode::DoesNotExist, "There is no such file.");
-    }
+    let file = body.file_uuid("file_uuid");
     body.finish()?;
     if group.is_some() {
         return Err(if recipients.is_empty() {
@@ -86,16 +87,21 @@ pub async fn send_message(
             ApiError::field("group", ErrorCode::Conflict, "Give either recipients or group.")
         });
     }
-    let sent = messages::send_message(&app.core, caller, SendRequest { recipients, message, key, address }).await?;
-    let hidden_text = &app.core.rules.hidden_text;
-    let rows: Vec<Message<'_>> = sent
-        .messages
-        .iter()
-        .map(|one| {
-            let people = (&sent.sender, &one.receiver);
-            Message::for_participant(&one.message, people, one.message.created_at, ThreadStatus::Seen, hidden_text)
-        })
-        .collect();
+    let sent =
+        messages::send_message(&app.core, caller, SendRequest { recipients, message, file, key, address }).await?;
+    let link = app.message_links(&base, caller);
+    let shown = sent.messages.iter().map(|SentMessage { message, receiver }| {
+        let context = MessageContext {
+            sender: &sent.sender,
+            receiver,
+            last_message_at: message.created_at,
+            thread_status: ThreadStatus::Seen,
+            hidden_text: &app.core.rules.hidden_text,
+            link: &link,
+        };
+        Message::for_participant(message, context)
+    });
+    let rows: Vec<Message<'_>> = shown.collect();
     let mut response = (StatusCode::CREATED, Json(rows)).into_response();
     if let Some(allowance) = &sent.allowance {
         rate_limit::tell(response.headers_mut(), allowance);

@@ -1,12 +1,16 @@
+mod attachments;
+
 use super::Common;
 use super::serve::run;
 use crate::app::App;
 use clap::Args;
+use parlour_core::files::{Claims, Incoming, upload};
 use parlour_core::import::{Marks, OnRefusal, Record, import_batch};
 use parlour_core::messages::{SendRequest, send_message};
 use parlour_core::{Caller, Core, directory};
 use parlour_types::model::{Role, UserChange};
 use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+use std::io::Write as _;
 use std::time::Duration;
 
 /// Where the demo keeps its data.
@@ -103,6 +107,13 @@ async fn populate(core: &Core) -> anyhow::Result<()> {
         return Ok(());
     }
     import_batch(core, history(core.clock.now()), OnRefusal::Stop).await?;
+    for (name, duration, bytes) in [
+        ("evening in the garden.jpg", None, attachments::picture()?),
+        ("watering plan.pdf", None, attachments::document()),
+        ("tune.wav", Some(i64::from(attachments::NOTE_SECONDS)), attachments::voice_note()),
+    ] {
+        attach(core, user(2), user(1), (name, duration), &bytes).await?;
+    }
     // Something unread for the first look.
     for (from, to, text) in
         [(2, 1, "One more thing: the watering list for August is up."), (3, 1, "Did you see the first tomato?")]
@@ -110,6 +121,25 @@ async fn populate(core: &Core) -> anyhow::Result<()> {
         let request = SendRequest { recipients: vec![user(to)], message: Some(text.into()), ..SendRequest::default() };
         send_message(core, Caller { user_id: user(from) }, request).await?;
     }
+    Ok(())
+}
+
+/// Sends a file.
+async fn attach(
+    core: &Core,
+    from: UserId,
+    to: UserId,
+    (name, duration): (&str, Option<i64>),
+    bytes: &[u8],
+) -> anyhow::Result<()> {
+    let mut file = core.objects().spool()?;
+    file.write_all(bytes)?;
+    let incoming = Incoming { file, size: bytes.len() as u64, filename: Some(name.into()) };
+    let caller = Caller { user_id: from };
+    let claims = Claims { duration, ..Claims::default() };
+    let (uuid, _) = upload(core, (caller, None), incoming, claims).await?;
+    let request = SendRequest { recipients: vec![to], file: Some(uuid), ..SendRequest::default() };
+    send_message(core, caller, request).await?;
     Ok(())
 }
 
