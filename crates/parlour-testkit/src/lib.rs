@@ -7,12 +7,14 @@
 
 mod answer;
 mod database;
+mod http;
 mod member;
 mod s3;
 mod upload;
 
 pub use answer::Answer;
 pub use database::{Backend, Schema, backend, database_of, environment, on, run_sql};
+pub use http::{http_client, http_client_builder};
 pub use member::{Member, Visitor, ids, texts};
 pub use parlour_testkit_macros::both_databases;
 pub use s3::S3Server;
@@ -78,7 +80,7 @@ impl TestServer {
         }
         let clock = Clock::fixed(Timestamp::parse(START).expect("a time"));
         let (app, address, stop, task) = launch(config.clone(), clock.clone()).await;
-        Self { app, address, http: reqwest::Client::new(), clock, config, folder, stop: Some(stop), task: Some(task) }
+        Self { app, address, http: http_client(), clock, config, folder, stop: Some(stop), task: Some(task) }
     }
 
     /// Stops the server, lets it drain, and starts it again on the same data, on another port.

@@ -253,7 +253,7 @@ mod tests {
             let service = TowerToHyperService::new(router);
             http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
         });
-        let client = reqwest::Client::new();
+        let client = parlour_testkit::http_client();
         let mut request = client.request(method.parse().unwrap(), format!("http://{address}/"));
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -1,6 +1,6 @@
 //! The command line, as an operator types it, by itself and beside a running server.
 
-use parlour_testkit::{Backend, TestServer, backend, both_databases, environment, run_sql};
+use parlour_testkit::{Backend, TestServer, backend, both_databases, environment, http_client, run_sql};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -270,7 +270,7 @@ async fn the_demo_shows_the_same_community_at_every_start() {
         for nth in 0..2 {
             let (address, token) = demo.request(nth);
             assert!(address.ends_with("/api/v2/pm/?thread=3"), "the seed page's own request: {address}");
-            let page = reqwest::Client::new().get(address).bearer_auth(token).send().await.unwrap();
+            let page = http_client().get(address).bearer_auth(token).send().await.unwrap();
             let page: Value = page.json().await.unwrap();
             assert_eq!(page["results"].as_array().unwrap().len(), 20);
             counts.push(page["count"].as_i64().unwrap());
@@ -347,7 +347,7 @@ pub(crate) fn serve(data: &Path) -> (Background, String) {
 
 /// Sends, each message under a key of its own, until the connection breaks or twenty are done, and answers what was acknowledged.
 async fn send_until_it_dies(address: String, token: String, name: String) -> Vec<String> {
-    let http = reqwest::Client::new();
+    let http = http_client();
     let mut acknowledged = Vec::new();
     for number in 0..20 {
         let text = format!("{name}-{number}");
@@ -364,7 +364,7 @@ async fn send_until_it_dies(address: String, token: String, name: String) -> Vec
 }
 
 async fn all_texts(address: &str, token: &str) -> Vec<String> {
-    let http = reqwest::Client::new();
+    let http = http_client();
     let mut texts = Vec::new();
     let mut next = Some(format!("{address}/api/v2/pm/?user=2&limit=100"));
     while let Some(url) = next {

@@ -1,7 +1,7 @@
 //! What an operator can count, and that nothing private is counted.
 
 use parlour_server::serve_metrics;
-use parlour_testkit::{Backend, TestServer, backend, both_databases};
+use parlour_testkit::{Backend, TestServer, backend, both_databases, http_client};
 use std::collections::BTreeMap;
 use tokio::net::TcpListener;
 
@@ -16,7 +16,7 @@ async fn measured() -> (TestServer, String) {
 
 /// Every sample by its name and labels, as they stand in the text.
 async fn samples(url: &str) -> BTreeMap<String, f64> {
-    let answer = reqwest::get(url).await.unwrap();
+    let answer = http_client().get(url).send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = answer.text().await.unwrap();
     assert!(text.ends_with("# EOF\n"), "{text}");
@@ -93,6 +93,6 @@ async fn the_sqlite_log_is_folded_into_the_database_while_the_server_runs() {
 async fn metrics_are_served_nowhere_else_and_only_when_asked_for() {
     let (server, url) = measured().await;
     server.visitor().get("/metrics").await.expect(404);
-    assert_eq!(reqwest::get(url.replace("/metrics", "/api/v2/pm/")).await.unwrap().status(), 404);
+    assert_eq!(http_client().get(url.replace("/metrics", "/api/v2/pm/")).send().await.unwrap().status(), 404);
     assert!(TestServer::start().await.app.metrics.is_none());
 }

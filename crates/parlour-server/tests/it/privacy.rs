@@ -1,7 +1,7 @@
 //! What members write, and what lets them in, stays out of the log, of error answers and of the answers to others: shown on the
 //! built binary, at its most talkative.
 
-use parlour_testkit::{both_databases, environment};
+use parlour_testkit::{both_databases, environment, http_client_builder};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -76,7 +76,7 @@ impl Served {
         let format = format!("log.format={format}");
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--set", "log.level=trace", "--set", &format];
         // Each request has a connection of its own, as refused bodies cost the connection they came on.
-        let http = Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+        let http = http_client_builder().pool_max_idle_per_host(0).build().expect("a client");
         let mut command = parlour(&data_dir, &arguments);
         let both = log.try_clone().expect("a second handle");
         let child = command.stdout(both).stderr(log).spawn().expect("parlour runs");

@@ -1,7 +1,7 @@
 //! Several servers on one database: what one does the others show at once, and what all do at once has one order.
 
 use crate::cli::{done, serve};
-use parlour_testkit::{Member, TestServer, both_databases, ids, texts};
+use parlour_testkit::{Member, TestServer, both_databases, http_client, ids, texts};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -219,7 +219,7 @@ async fn two_processes_keep_one_order() {
     let mut senders = JoinSet::new();
     for sender in 0..6 {
         let (address, token) = ([&first.1, &second.1][sender % 2].clone(), tokens[sender / 3].clone());
-        let http = reqwest::Client::new();
+        let http = http_client();
         senders.spawn(async move {
             for number in 0..20 {
                 let body = json!({ "recipients": [2 - sender / 3], "message": format!("{sender}-{number}") });
@@ -233,7 +233,7 @@ async fn two_processes_keep_one_order() {
     }
     let mut seen = Vec::new();
     for (address, token, other) in [(&first.1, &tokens[0], 2), (&second.1, &tokens[1], 1)] {
-        let page = reqwest::Client::new().get(format!("{address}{PM}?user={other}&limit=100")).bearer_auth(token);
+        let page = http_client().get(format!("{address}{PM}?user={other}&limit=100")).bearer_auth(token);
         let page: Value = page.send().await.unwrap().json().await.unwrap();
         assert_eq!(page["count"], 120);
         seen.push(ids(&page));
