@@ -4,17 +4,22 @@
 use std::io::{self, BufRead, Seek, SeekFrom, Write};
 
 /// A file that is read from its beginning.
-pub(crate) struct Input<'a, R>(&'a mut R);
+pub(crate) struct Input<'a, R> {
+    file: &'a mut R,
+    /// Counted here, because a buffered file would ask the system.
+    position: u64,
+}
 
 impl<'a, R: BufRead + Seek> Input<'a, R> {
     pub(crate) fn from_start(file: &'a mut R) -> io::Result<Self> {
         file.rewind()?;
-        Ok(Self(file))
+        Ok(Self { file, position: 0 })
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
-        self.0.read_exact(&mut bytes)?;
+        self.file.read_exact(&mut bytes)?;
+        self.position += N as u64;
         Ok(bytes)
     }
 
@@ -25,7 +30,8 @@ impl<'a, R: BufRead + Seek> Input<'a, R> {
     /// The next `length` bytes. For what a format keeps small.
     pub(crate) fn bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
-        self.0.read_exact(&mut bytes)?;
+        self.file.read_exact(&mut bytes)?;
+        self.position += length as u64;
         Ok(bytes)
     }
 
@@ -42,14 +48,15 @@ impl<'a, R: BufRead + Seek> Input<'a, R> {
     pub(crate) fn pass(&mut self, length: u64, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut left = length;
         while left > 0 {
-            let buffered = self.0.fill_buf()?;
+            let buffered = self.file.fill_buf()?;
             if buffered.is_empty() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let piece = &buffered[..buffered.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
             see(piece)?;
             let seen = piece.len();
-            self.0.consume(seen);
+            self.file.consume(seen);
+            self.position += seen as u64;
             left -= seen as u64;
         }
         Ok(())
@@ -58,31 +65,33 @@ impl<'a, R: BufRead + Seek> Input<'a, R> {
     /// Hands everything before the next byte of this value to `see`, and reads over that byte.
     pub(crate) fn pass_until(&mut self, end: u8, mut see: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         loop {
-            let buffered = self.0.fill_buf()?;
+            let buffered = self.file.fill_buf()?;
             if buffered.is_empty() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let found = buffered.iter().position(|byte| *byte == end);
             see(&buffered[..found.unwrap_or(buffered.len())])?;
             let seen = found.map_or(buffered.len(), |at| at + 1);
-            self.0.consume(seen);
+            self.file.consume(seen);
+            self.position += seen as u64;
             if found.is_some() {
                 return Ok(());
             }
         }
     }
 
-    pub(crate) fn position(&mut self) -> io::Result<u64> {
-        self.0.stream_position()
+    pub(crate) fn position(&self) -> u64 {
+        self.position
     }
 
     /// Goes back to a position that [`Self::position`] gave.
     pub(crate) fn back_to(&mut self, position: u64) -> io::Result<()> {
-        let here = self.0.stream_position()?;
         // Within a buffer this moves a pointer, where seeking to a position reads the buffer again.
-        match i64::try_from(here - position) {
-            Ok(distance) => self.0.seek_relative(-distance),
-            Err(_) => self.0.seek(SeekFrom::Start(position)).map(drop),
+        match i64::try_from(self.position - position) {
+            Ok(distance) => self.file.seek_relative(-distance)?,
+            Err(_) => drop(self.file.seek(SeekFrom::Start(position))?),
         }
+        self.position = position;
+        Ok(())
     }
 }

@@ -116,7 +116,7 @@ impl<R: BufRead + Seek> File<'_, R> {
 
     /// The next chunk before `end`, which must be in the file and before `end` as a whole.
     fn next(&mut self, end: u64) -> Result<Option<Chunk>, MediaError> {
-        let left = end.saturating_sub(self.input.position()?);
+        let left = end.saturating_sub(self.input.position());
         if left == 0 {
             return Ok(None);
         }
@@ -133,7 +133,7 @@ impl<R: BufRead + Seek> File<'_, R> {
 
     /// Reads over what is left of a chunk of which `read` bytes were read. The byte that makes the last chunk even may be missing.
     fn finish(&mut self, chunk: Chunk, read: u64, end: u64) -> Result<(), MediaError> {
-        let here = self.input.position()?;
+        let here = self.input.position();
         let rest = padded(chunk.length).min(read + end.saturating_sub(here)) - read;
         Ok(self.input.skip(rest)?)
     }
@@ -252,7 +252,7 @@ impl<R: BufRead + Seek> File<'_, R> {
 
     /// Reads a frame's chunks, `length` bytes of them, and answers how many bytes of them are kept. With a size, checks it.
     fn frame_length(&mut self, length: u64, size: Option<(u32, u32)>) -> Result<u64, MediaError> {
-        let end = self.input.position()? + length;
+        let end = self.input.position() + length;
         let (mut kept, mut has_bitstream, mut has_alpha) = (0, false, false);
         while let Some(chunk) = self.next(end)? {
             let mut read = 0;
@@ -325,7 +325,7 @@ impl<R: BufRead + Seek> File<'_, R> {
 
     fn copy_frame<W: Write>(&mut self, frame: Chunk, to: &mut W) -> Result<(), MediaError> {
         let header = self.input.array::<16>()?;
-        let start = self.input.position()?;
+        let start = self.input.position();
         let kept = self.frame_length(frame.length - FRAME_START, None)?;
         self.input.back_to(start)?;
         write_chunk(to, b"ANMF", FRAME_START + kept)?;

@@ -15,6 +15,7 @@ pub fn samples() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     vec![
         ("a photograph", "image/jpeg", samples::jpeg(6).unwrap()),
         ("an upright photograph", "image/jpeg", samples::jpeg(1).unwrap()),
+        ("a progressive photograph", "image/jpeg", samples::jpeg_progressive()),
         ("a PNG", "image/png", samples::png(3, false).unwrap()),
         ("a transparent PNG", "image/png", samples::png(1, true).unwrap()),
         ("an animated GIF", "image/gif", samples::gif(5).unwrap()),
