@@ -130,11 +130,14 @@ fn range_not_satisfiable(size: u64) -> Response {
     response
 }
 
-/// What a browser may do with what it shows: nothing, but draw it. A browser's own page around a picture or a film needs its styles and the
-/// content itself.
-const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'";
+/// What a document that a browser opens may do: nothing, but show itself. A browser's own page around a picture needs its styles.
+const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'";
 
-/// As [`SANDBOX`], for what browsers show with a viewer of their own, which they refuse to start in a sandbox. The viewer is one.
+/// As [`SANDBOX`], for what a browser's own page plays: it asks for the content once more, which it may only as a page of this server. No
+/// script runs in it either way.
+const PLAYER: &str = "sandbox allow-same-origin; default-src 'none'; media-src 'self'; style-src 'unsafe-inline'";
+
+/// As [`SANDBOX`], for what a browser shows with a viewer, which is a sandbox itself. Safari and Firefox start it in no other one.
 const VIEWER: &str = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'";
 
 impl FileHead {
@@ -156,7 +159,11 @@ impl FileHead {
     }
 
     fn policy(&self) -> &'static str {
-        if self.mimetype == "application/pdf" { VIEWER } else { SANDBOX }
+        match self.mimetype.split_once('/') {
+            Some(("audio" | "video", _)) => PLAYER,
+            Some(("application", "pdf")) => VIEWER,
+            _ => SANDBOX,
+        }
     }
 
     /// For the client alone, and no longer than the link that it was asked for by.
