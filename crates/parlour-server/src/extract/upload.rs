@@ -173,7 +173,8 @@ impl Spool {
     async fn create(folder: &Path) -> Result<Self> {
         let folder = folder.to_owned();
         let file = off_the_workers(move || tempfile::tempfile_in(folder)).await?;
-        Ok(Self { disk: Disk { file, gathered: Vec::new() }, size: 0 })
+        // All of it at once: grown as needed, it would be copied over and over, and end up larger.
+        Ok(Self { disk: Disk { file, gathered: Vec::with_capacity(PIECE) }, size: 0 })
     }
 
     async fn take(mut self, bytes: &[u8]) -> Result<Self> {
