@@ -122,7 +122,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "postgres-waiting",
-        bar: "503 with Retry-After within the wait + 3 s, at most 64 MiB for 2,000 requests, back in 5 s, 0 lost",
+        bar: "503 with Retry-After within the wait + 10 s, at most 64 MiB for 2,000 requests, back in 5 s, 0 lost",
         run: postgres::waiting::run,
     },
     Scenario {

@@ -18,7 +18,10 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
 
 /// How long each target runs unless told otherwise.
-pub(crate) const SECONDS: u64 = 60;
+const SECONDS: u64 = 60;
+
+/// The same among all other tests: enough to see that nothing has broken.
+pub(crate) const SECONDS_OF_TEST: u64 = 20;
 
 /// Targets that run at the same time.
 const WORKERS: usize = 2;

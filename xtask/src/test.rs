@@ -39,7 +39,7 @@ pub(crate) fn test() -> Result<()> {
     step("nothing is lost", || torture(&["--small"]))?;
     step("the pages in a browser", || look_at_pages(&release_binary()?, None))?;
     step("Schemathesis", || schemathesis::run_schemathesis(&release_binary()?, schemathesis::EXAMPLES))?;
-    step("fuzzing", || fuzz::run_targets(fuzz::SECONDS, None))?;
+    step("fuzzing", || fuzz::run_targets(fuzz::SECONDS_OF_TEST, None))?;
     println!("\nEverything passed, in {} s.", started.elapsed().as_secs());
     Ok(())
 }

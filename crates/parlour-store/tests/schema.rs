@@ -251,7 +251,7 @@ async fn migrations_carry_the_same_numbers_and_names() {
 }
 
 /// By which column each table would be distributed; `None` for one that every node would have whole.
-const DISTRIBUTION: [(&str, Option<&str>); 18] = [
+const DISTRIBUTION: [(&str, Option<&str>); 21] = [
     // By thread.
     ("threads", Some("id")),
     ("messages", Some("thread_id")),
@@ -267,6 +267,9 @@ const DISTRIBUTION: [(&str, Option<&str>); 18] = [
     ("direct_threads", Some("low_user_id")),
     ("idempotency_keys", Some("sender_id")),
     ("user_renderings", Some("user_id")),
+    ("files", Some("owner_id")),
+    ("file_parts", Some("owner_id")),
+    ("file_usage", Some("user_id")),
     // By itself.
     ("imported_messages", Some("ext_id")),
     // Everywhere.

@@ -24,7 +24,7 @@ const WAITING: usize = 2_000;
 const WAIT: Duration = Duration::from_secs(1);
 
 /// For what so many requests at once cost on the same cores.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(10);
 
 /// Memory that all of them may take.
 const MEMORY_MIB: f64 = 64.0;

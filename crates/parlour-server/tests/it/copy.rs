@@ -94,6 +94,9 @@ async fn community() -> (TestServer, Place, String) {
     carla.post("/api/v2/user/4/hide/", json!({})).await;
     bob.patch("/api/v2/user/2/settings/", json!({ "qa_frequency": -1 })).await.expect(200);
     bob.get("/api/v2/pm/?user=1").await.expect(200);
+    let plan = ann.upload("plan \u{202f}für Öl.txt", "text/plain", b"water the beans").await;
+    ann.send_file(&bob, &plan).await;
+    ann.try_chunk(None, (0, 2), ("later.txt", "text/plain", b"the first half")).await.expect(200);
     server.upsert(json!({ "id": 4, "username": "dan", "status": "d" })).await;
     server.stop().await;
     (server, place, first.text)
