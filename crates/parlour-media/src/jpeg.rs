@@ -43,13 +43,21 @@ struct Copy<'a, R, W> {
 }
 
 impl<R: BufRead + Seek, W: Write> Copy<'_, R, W> {
-    /// Reads over whatever stands between segments, which should be nothing but fill bytes.
+    /// Reads over whatever stands between segments: nothing but fill bytes, though some cameras leave more in front of the first scan.
     fn next_marker(&mut self) -> Result<u8, MediaError> {
         loop {
-            self.input.pass_until(0xFF, |_| Ok(()))?;
-            match self.after_fill()? {
-                0x00 => {}
-                marker => return Ok(marker),
+            let mut stray = 0;
+            self.input.pass_until(0xFF, |bytes| {
+                stray += bytes.len();
+                Ok(())
+            })?;
+            let marker = self.after_fill()?;
+            match (marker, stray) {
+                (0x00, _) | (_, 1..) if self.scanned => {
+                    return Err(MediaError::Broken("it has bytes between its scans"));
+                }
+                (0x00, _) => {}
+                _ => return Ok(marker),
             }
         }
     }
@@ -68,8 +76,10 @@ impl<R: BufRead + Seek, W: Write> Copy<'_, R, W> {
     fn segment(&mut self, marker: u8) -> Result<u8, MediaError> {
         match marker {
             // TEM and RST, which stand alone and mean nothing here.
-            0x01 | 0xD0..=0xD7 => return self.next_marker(),
-            0x02..=0xBF | START_OF_IMAGE | 0xDE | 0xDF => return Err(MediaError::Broken("it has an unknown segment")),
+            0x01 | 0xD0..=0xD7 if !self.scanned => return self.next_marker(),
+            0x01..=0xBF | 0xD0..=START_OF_IMAGE | 0xDE | 0xDF => {
+                return Err(MediaError::Broken("it has an unknown segment"));
+            }
             _ => {}
         }
         let length = u16::from_be_bytes(self.input.array()?);
