@@ -3,6 +3,8 @@
 //! An object never changes: what is stored under a name is stored once, or again with the same bytes. It is on disk when [`Objects::put`]
 //! answers. Nothing is held in memory but the piece that is on its way. Errors say what happened and name no object.
 
+mod leftovers;
+
 use crate::error::{Result, StoreError};
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt as _};
@@ -10,7 +12,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ClientOptions, GetOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
-use parlour_types::FileUuid;
+use parlour_types::{FileUuid, Timestamp};
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
@@ -293,6 +295,27 @@ impl Objects {
         match self.store.delete(key).await.map_err(translate) {
             Err(StoreError::NoObject) => Ok(()),
             done => done,
+        }
+    }
+
+    /// Counts what a killed process left of objects that it was putting into a folder, and deletes it if told to. Younger than `before` it may
+    /// still become an object.
+    ///
+    /// # Errors
+    /// A failure of the place.
+    pub async fn leftovers(&self, before: Timestamp, delete: bool) -> Result<u64> {
+        let Place::Folder(folder) = &*self.place else { return Ok(0) };
+        let folder = folder.clone();
+        let walked = tokio::task::spawn_blocking(move || leftovers::walk(&folder, before, delete));
+        walked.await.unwrap_or(Err(StoreError::ReadPanicked))
+    }
+
+    /// The file that an object is, where it is one of this machine.
+    #[must_use]
+    pub fn file(&self, name: ObjectName) -> Option<PathBuf> {
+        match &*self.place {
+            Place::Folder(folder) => Some(folder.join(name.to_string())),
+            Place::Bucket(_) => None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! `parlour doctor`: every counter, position and row that is wrong is named, healed beside a running server, and shown right at once.
 
+mod files;
+
 use crate::cli::parlour;
 use parlour_testkit::{Backend, Member, TestServer, backend, both_databases, run_sql};
 use rusqlite::Connection;
@@ -82,8 +84,8 @@ const HEALED: [(&str, &str); 30] = [
     ("update inbox set creator_id = other_id", "inbox.creator_id"),
     ("update inbox set created_at = created_at + 1", "inbox.created_at"),
     ("update inbox set text = 'not this one'", "inbox.text"),
-    ("insert into inbox select user_id, 7, thread_id, 1, 2, 0, 0, 1, 0, '' from inbox limit 1", "inbox.extra"),
-    ("insert into inbox values (3, 7, 99999, 1, 2, 0, 0, 1, 0, '')", "inbox.extra"),
+    ("insert into inbox select user_id, 7, thread_id, 1, 2, 0, 0, 1, 0, '', null from inbox limit 1", "inbox.extra"),
+    ("insert into inbox values (3, 7, 99999, 1, 2, 0, 0, 1, 0, '', null)", "inbox.extra"),
     ("delete from mailboxes where user_id = 3", "mailboxes.missing"),
     ("update mailboxes set listed_threads = 9", "mailboxes.listed_threads"),
     ("update mailboxes set unread_threads = 7, unread_messages = unread_messages + 1", "mailboxes.unread_messages"),

@@ -28,6 +28,8 @@ create table files (
 );
 create index files_by_expiry on files (expires_at) where expires_at is not null;
 create index files_uploading on files (owner_id) where state = 0;
+-- An object is named by the uuid alone.
+create index files_by_uuid on files (uuid);
 
 -- Parts of files that are uploading. Each try to send a part is an object of its own.
 create table file_parts (
@@ -53,5 +55,7 @@ create table file_usage (
 
 -- The file of a message, one of its sender's.
 alter table messages add column file_uuid bytea;
+-- Which messages show a file.
+create index messages_by_file on messages (sender_id, file_uuid) where file_uuid is not null;
 -- The name of the newest message's file.
 alter table inbox add column file_name text collate "C";

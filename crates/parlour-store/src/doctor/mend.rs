@@ -1,7 +1,7 @@
 //! Derives again what an examination found wrong. Each repair looks for itself: what was wrong may have moved since.
 
 use super::threads::{Examined, Member, find, pair};
-use super::{Unit, people};
+use super::{Unit, files, people};
 use crate::Result;
 use crate::db::{Tx, params};
 use crate::users::{next_directory_version, search_text};
@@ -29,6 +29,11 @@ pub(super) fn mend(tx: &Tx<'_>, unit: Unit) -> Result<()> {
         }
         Unit::Mailbox(user) => mailbox(tx, user),
         Unit::User(user) => self::user(tx, user),
+        Unit::LostFile { owner, uuid } => files::describe_lost(tx, owner, uuid),
+        Unit::File { owner, uuid } => files::mend(tx, owner, uuid),
+        // With their objects.
+        Unit::Parts { .. } => Ok(()),
+        Unit::Usage(owner) => files::mend_usage(tx, owner),
     }
 }
 
@@ -60,7 +65,11 @@ fn thread(tx: &Tx<'_>, examined: &Examined) -> Result<()> {
             params![thread.id, *seq, *visible_before],
         )?;
     }
-    tx.execute("update messages set text = '' where thread_id = ?1 and status = 1 and text <> ''", params![thread.id])?;
+    tx.execute(
+        "update messages set text = '', file_uuid = null
+         where thread_id = ?1 and status = 1 and (text <> '' or file_uuid is not null)",
+        params![thread.id],
+    )?;
     let (low, high) = pair(thread);
     tx.execute(
         "insert into direct_threads (low_user_id, high_user_id, thread_id) values (?1, ?2, ?3)
@@ -86,9 +95,11 @@ fn member(tx: &Tx<'_>, examined: &Examined, member: &Member) -> Result<()> {
         tx.execute_one(
             "repairing an inbox row",
             "insert into inbox (user_id, last_message_at, thread_id, creator_id, other_id, created_at, unread_count,
-                 message_id, message_status, text)
-             select cast(?1 as bigint), m.created_at, t.id, t.creator_id, t.other_id, t.created_at, cast(?4 as bigint), m.id, m.status, m.text
-             from threads t join messages m on m.thread_id = t.id where t.id = ?2 and m.seq = ?3",
+                 message_id, message_status, text, file_name)
+             select cast(?1 as bigint), m.created_at, t.id, t.creator_id, t.other_id, t.created_at, cast(?4 as bigint), m.id, m.status, m.text,
+                 f.filename
+             from threads t join messages m on m.thread_id = t.id
+                 left join files f on f.owner_id = m.sender_id and f.uuid = m.file_uuid where t.id = ?2 and m.seq = ?3",
             params![member.user_id, thread.id, newest.seq, to.unread_count],
         )?;
     }

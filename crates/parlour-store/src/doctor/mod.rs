@@ -7,16 +7,19 @@
 //! A problem names rows by their ids and never holds a text.
 
 mod file;
+mod files;
 mod lists;
 mod mend;
+mod objects;
 mod people;
 mod threads;
 
 pub(crate) use file::integrity;
+pub use objects::{examine_objects, repair_objects};
 
 use crate::db::Read;
 use crate::{Progress, Result, Store, StoreError, Watch};
-use parlour_types::{ThreadId, id::MAX_ID};
+use parlour_types::{FileUuid, ThreadId, id::MAX_ID};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -41,10 +44,13 @@ pub struct Place {
     /// The sequence number in the thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<i64>,
+    /// The file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileUuid>,
 }
 
 impl Place {
-    const NOWHERE: Self = Self { user: None, thread: None, message: None, seq: None };
+    const NOWHERE: Self = Self { user: None, thread: None, message: None, seq: None, file: None };
 
     const fn user(user: i64) -> Self {
         Self { user: Some(user), ..Self::NOWHERE }
@@ -66,6 +72,11 @@ impl Place {
 
     const fn message(mut self, message: i64) -> Self {
         self.message = Some(message);
+        self
+    }
+
+    const fn file(mut self, file: FileUuid) -> Self {
+        self.file = Some(file);
         self
     }
 }
@@ -112,6 +123,11 @@ enum Unit {
         low: i64,
         high: i64,
     },
+    /// A file that messages show and no row describes.
+    LostFile {
+        owner: i64,
+        uuid: FileUuid,
+    },
     /// A thread with its members and their inbox rows.
     Thread(i64),
     /// An inbox row of no member.
@@ -122,6 +138,17 @@ enum Unit {
     },
     Mailbox(i64),
     User(i64),
+    File {
+        owner: i64,
+        uuid: FileUuid,
+    },
+    /// Parts of a file that is not uploading. They go with their objects.
+    Parts {
+        owner: i64,
+        uuid: FileUuid,
+    },
+    /// What a member has stored.
+    Usage(i64),
 }
 
 /// How many rows were looked at.
@@ -145,6 +172,12 @@ pub struct Checked {
     pub events: u64,
     /// Idempotency keys.
     pub idempotency_keys: u64,
+    /// Files, and pictures of them.
+    pub files: u64,
+    /// What is in the object store, if that was looked at.
+    pub objects: Option<u64>,
+    /// Things in the object store that are not Parlour's. They are left alone.
+    pub foreign_objects: u64,
 }
 
 /// What an examination found.
@@ -158,6 +191,8 @@ pub struct Report {
     pub total: u64,
     /// Whether the file itself is damaged, so that nothing should be written to it.
     pub damaged: bool,
+    /// Whether the object store seems to be another community's, so that nothing in it should be touched.
+    pub wrong_place: bool,
     units: BTreeSet<Unit>,
 }
 
@@ -196,7 +231,8 @@ impl Report {
 /// What keeps the database from being read; a damaged file is no error but a problem of the report.
 pub async fn examine(store: &Store, watch: Watch) -> Result<Report> {
     type Part = fn(&Read<'_>, &mut Report, &Watch) -> Result<()>;
-    const PARTS: [Part; 4] = [file::examine, threads::examine, people::examine, file::examine_references];
+    const PARTS: [Part; 5] =
+        [file::examine, threads::examine, people::examine, files::examine, file::examine_references];
     let mut report = Report::default();
     for part in PARTS {
         let (before, watch) = (std::mem::take(&mut report), watch.clone());

@@ -164,16 +164,18 @@ struct Line {
     status: Option<i64>,
     visible_before: i64,
     keeps_text: bool,
+    keeps_file: bool,
 }
 
 impl Examined {
     fn read_lines(&mut self, read: &Read<'_>) -> Result<()> {
         let mut last_id = 0;
         read.scan(
-            "select seq, id, sender_id, created_at, status, 0, case when status = 1 and text <> '' then 1 else 0 end
+            "select seq, id, sender_id, created_at, status, 0, case when status = 1 and text <> '' then 1 else 0 end,
+                 case when status = 1 and file_uuid is not null then 1 else 0 end
              from messages where thread_id = ?1
              union all
-             select seq, message_id, sender_id, created_at, null, visible_before, 0
+             select seq, message_id, sender_id, created_at, null, visible_before, 0, 0
              from deleted_messages where thread_id = ?1 order by 1",
             params![self.thread.id],
             |row| {
@@ -185,6 +187,7 @@ impl Examined {
                     status: row.int_opt(4)?,
                     visible_before: row.int(5)?,
                     keeps_text: row.flag(6)?,
+                    keeps_file: row.flag(7)?,
                 };
                 self.take(&line, last_id);
                 last_id = line.id;
@@ -213,6 +216,9 @@ impl Examined {
         }
         if line.keeps_text {
             self.problems.push(Problem::derived("messages.text", place, None, None));
+        }
+        if line.keeps_file {
+            self.problems.push(Problem::derived("messages.file_uuid", place, None, None));
         }
         self.thread.last_seq = line.seq;
         let Some(status) = line.status else {
@@ -305,12 +311,16 @@ impl Examined {
             self.derived(what, place, stored, expected);
         }
         let (Some(newest), Some(listed_at)) = (self.newest, derived.listed_at) else { return Ok(()) };
+        // What the file of a message is called that no row describes, nobody can say.
         let row = read.row(
-            "select creator_id, other_id, created_at, unread_count, message_id, message_status,
-                 text = (select text from messages where thread_id = ?3 and seq = ?4)
-             from inbox where user_id = ?1 and last_message_at = ?2 and thread_id = ?3",
+            "select i.creator_id, i.other_id, i.created_at, i.unread_count, i.message_id, i.message_status, i.text = m.text,
+                 case when m.file_uuid is not null and f.uuid is null then 1
+                     when i.file_name is not distinct from f.filename then 1 else 0 end
+             from inbox i join messages m on m.thread_id = i.thread_id and m.seq = ?4
+                 left join files f on f.owner_id = m.sender_id and f.uuid = m.file_uuid
+             where i.user_id = ?1 and i.last_message_at = ?2 and i.thread_id = ?3",
             params![user_id, listed_at, self.thread.id, newest.seq],
-            |row| (0..7).map(|column| row.int_opt(column)).collect::<Result<Vec<_>>>(),
+            |row| (0..8).map(|column| row.int_opt(column)).collect::<Result<Vec<_>>>(),
         )?;
         let thread = self.thread;
         let Some(row) = row else {
@@ -330,8 +340,10 @@ impl Examined {
         {
             self.derived(what, place, row[column], Some(expected));
         }
-        if row[6] != Some(1) {
-            self.problems.push(Problem::derived("inbox.text", place, None, None));
+        for (column, what) in [(6, "inbox.text"), (7, "inbox.file_name")] {
+            if row[column] != Some(1) {
+                self.problems.push(Problem::derived(what, place, None, None));
+            }
         }
         Ok(())
     }

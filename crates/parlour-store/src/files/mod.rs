@@ -5,6 +5,7 @@
 
 pub mod parts;
 pub mod removal;
+pub mod stored;
 
 use crate::db::{Read, Row, Source, Tx, params};
 use crate::dialect;
@@ -117,6 +118,7 @@ macro_rules! attachment_columns {
     };
 }
 pub(crate) use attachment_columns;
+use file_columns;
 
 const FIND: &str = concat!("select ", file_columns!(), " from files f where f.owner_id = ?1 and f.uuid = ?2");
 
@@ -375,7 +377,7 @@ pub(crate) fn detach(tx: &Tx<'_>, owner: UserId, uuid: FileUuid, now: Timestamp)
 }
 
 /// Keeps sends of `owner` away, which may be about to attach a file.
-fn lock(tx: &Tx<'_>, owner: UserId) -> Result<()> {
+pub(crate) fn lock(tx: &Tx<'_>, owner: UserId) -> Result<()> {
     if let Source::Postgres(_) = tx.source() {
         tx.each(dialect::LOCK_MAILBOXES, params![&[owner.get()][..]], |_| Ok(()))?;
     }
