@@ -5,10 +5,10 @@ use super::{MAX_PARTS, refuse, unknown};
 use crate::limits::{Action, Allowance};
 use crate::{Caller, Core, Error, Result};
 use futures_util::TryStreamExt as _;
-use parlour_store::StoreError;
 use parlour_store::files::parts::{self, Part as StoredPart};
 use parlour_store::files::{self, FileFacts, FileState, NewFile, StoredFile, find};
 use parlour_store::objects::ObjectName;
+use parlour_store::{StoreError, Tx};
 use parlour_types::{ErrorCode, FileUuid, UserId};
 use std::fs::File;
 use std::io::Write as _;
@@ -79,18 +79,33 @@ pub async fn upload_part(
     let name = ObjectName::Part { uuid, index: part.index, attempt };
     core.files.objects.put(name, part.incoming.file, part.incoming.size).await?;
     let (owner, index) = (caller.user_id, part.index);
-    let before = core
-        .store
-        .write(move |tx| {
-            if !parts::stored(tx, owner, uuid, (index, attempt))? {
-                return unknown("uuid");
-            }
-            let all = parts::list(tx, owner, uuid)?;
-            Ok(all.into_iter().filter(|one| one.index == index && one.attempt < attempt).collect::<Vec<_>>())
-        })
-        .await?;
-    forget_parts(core, owner, uuid, before).await?;
+    let superseded = core.store.write(move |tx| superseded(tx, owner, uuid, (index, attempt))).await?;
+    let Some(superseded) = superseded else {
+        // The upload was given up or finished while these bytes were on their way; nobody knows of them.
+        core.files.objects.delete(name).await?;
+        return unknown("uuid");
+    };
+    forget_parts(core, owner, uuid, superseded).await?;
     Ok((uuid, allowance))
+}
+
+/// Notes that a try is stored, and answers the tries of its part that count no more: perhaps this one itself, as several may be on their way.
+/// Those that are not stored yet are left to whoever stores them. `None` when the part is no longer wanted.
+fn superseded(
+    tx: &Tx<'_>,
+    owner: UserId,
+    uuid: FileUuid,
+    (index, attempt): (i64, i64),
+) -> Result<Option<Vec<StoredPart>>> {
+    if !parts::stored(tx, owner, uuid, (index, attempt))? {
+        return Ok(None);
+    }
+    let mut tries = parts::list(tx, owner, uuid)?;
+    tries.retain(|one| one.index == index && one.stored);
+    if find(tx, owner, uuid)?.is_some_and(|file| file.state == FileState::Uploading) {
+        tries.pop();
+    }
+    Ok(Some(tries))
 }
 
 /// Writes the rows of a part, and of the file with its first one.
