@@ -8,7 +8,7 @@ use s3s_fs::FileSystem;
 use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// A server on a port of its own that keeps buckets in a temporary folder, and ends with this value. It checks signatures; it asks for no TLS.
 pub struct S3Server {
@@ -67,10 +67,11 @@ impl Drop for S3Server {
 }
 
 async fn serve(listener: TcpListener, service: S3Service) {
-    // Connections end with the tasks of the test.
+    // With this task end its connections.
+    let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let service = service.clone();
-        tokio::spawn(async move {
+        connections.spawn(async move {
             // A client that goes away is nothing to tell.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });

@@ -51,6 +51,7 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("send_message",      [401,   403,     201,   201,   201,     403,    401,    401,    401]),
     ("delete_thread",     [401,   404,     204,   204,   204,     204,    401,    401,    401]),
     ("search_recipients", [401,   200,     200,   200,   200,     200,    401,    401,    401]),
+    ("upload_media",      [401,   200,     200,   200,   200,     403,    401,    401,    401]),
     ("get_message",       [401,   404,     404,   200,   200,     200,    401,    401,    401]),
     ("delete_message",    [401,   404,     404,   204,   403,     204,    401,    401,    401]),
     ("get_me",            [401,   200,     200,   200,   200,     200,    401,    401,    401]),
@@ -67,6 +68,8 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("is_hidden",         [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("upsert_users",      [401,   401,     401,   401,   401,     401,    401,    401,    200]),
     ("upsert_follows",    [401,   401,     401,   401,   401,     401,    401,    401,    200]),
+    // Each with a link of their own to the message's file, if they ever had one, and with the credentials that they have.
+    ("get_file",          [404,   404,     404,   200,   200,     200,    200,    404,    404]),
     ("verify_token",      [200,   200,     200,   200,   200,     200,    200,    200,    200]),
     ("get_openapi",       [200,   200,     200,   200,   200,     200,    200,    200,    200]),
     ("healthz",           [200,   200,     200,   200,   200,     200,    200,    200,    200]),
@@ -104,6 +107,12 @@ impl Operation {
     }
 }
 
+/// What the link to a message's file ends with.
+fn last_segment(message: &Value) -> String {
+    let link = message["file"]["url"].as_str().expect("a link");
+    link.rsplit('/').next().expect("a token").to_owned()
+}
+
 async fn operations(server: &TestServer) -> Vec<Operation> {
     let document = server.visitor().get("/api/v2/openapi.json").await.expect(200);
     let mut operations = Vec::new();
@@ -125,6 +134,8 @@ struct World {
     other: i64,
     message: i64,
     thread: i64,
+    /// What the caller's link to the message's file ends with.
+    link: String,
 }
 
 impl World {
@@ -132,7 +143,9 @@ impl World {
         let server = TestServer::start().await;
         let (ann, bob) = server.ann_and_bob().await;
         let cid = server.member(3, "cid").await;
-        let sent = ann.send(&bob, "between two").await;
+        let uuid = ann.upload("plan.txt", "text/plain", b"between two").await;
+        let body = json!({ "recipients": [2], "message": "between two", "file_uuid": uuid });
+        let sent = ann.post("/api/v2/pm/", body).await.expect(201)[0].clone();
         let id = |name: &str| sent[name].as_i64().expect("an id");
         let (message, thread) = (id("id"), id("thread_id"));
         let set_status = async |status: &str| server.upsert(json!({ "id": 1, "status": status })).await;
@@ -160,7 +173,12 @@ impl World {
             }
         };
         let other = if role == Role::Receiver { 1 } else { 2 };
-        Self { server, caller, other, message, thread }
+        let link = match role {
+            Role::Anonymous | Role::Stranger | Role::Admin => "made-up".to_owned(),
+            Role::Receiver => last_segment(&bob.get(&format!("/api/v2/pm/{message}/")).await.expect(200)),
+            _ => last_segment(&sent),
+        };
+        Self { server, caller, other, message, thread, link }
     }
 
     /// Asks for an operation, well formed.
@@ -176,7 +194,10 @@ impl World {
             "search_recipients" => "?user=b".into(),
             _ => String::new(),
         };
-        let path = operation.path.replace("{id}", &id.to_string()) + &query;
+        let path = operation.path.replace("{id}", &id.to_string()).replace("{token}", &self.link) + &query;
+        if operation.id == "upload_media" {
+            return self.caller.try_upload("own.txt", "text/plain", b"own").await;
+        }
         let request = self.caller.request(operation.method.clone(), &path);
         let request = match self.body(operation) {
             Some(body) => request.json(&body),

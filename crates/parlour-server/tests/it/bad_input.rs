@@ -59,7 +59,7 @@ pub(crate) fn assert_error_shape(answer: &Answer) {
 
 /// Asserts a 400 in the error shape that names `field`, with a code of `codes`, which are separated by bars.
 #[track_caller]
-fn assert_names(answer: &Answer, field: &str, codes: &str, about: &str) {
+pub(crate) fn assert_names(answer: &Answer, field: &str, codes: &str, about: &str) {
     let text: String = answer.text.chars().take(300).collect();
     assert_eq!(answer.status.as_u16(), 400, "{about}: {} answered {text}", answer.asked);
     assert_error_shape(answer);

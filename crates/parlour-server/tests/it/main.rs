@@ -26,3 +26,4 @@ mod privacy;
 mod seed_page;
 mod several_servers;
 mod sqlite_backup;
+mod uploads;

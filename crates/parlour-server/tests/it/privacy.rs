@@ -1,6 +1,9 @@
 //! What members write, and what lets them in, stays out of the log, of error answers and of the answers to others: shown on the
 //! built binary, at its most talkative.
 
+mod files;
+
+use files::{only_the_two_see_their_files, refused_uploads_say_nothing};
 use parlour_testkit::{both_databases, environment, http_client_builder};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -26,6 +29,8 @@ const ADDRESS: &str = "CANARYINADDRESS";
 const NO_TOKEN: &str = "CANARYINTOKEN";
 
 const CANARIES: [&str; 6] = [TEXT, DELETED_TEXT, REFUSED_TEXT, TERM, ADDRESS, NO_TOKEN];
+
+const METRICS: &str = "metrics.listen=127.0.0.1:0";
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,14 +79,16 @@ impl Served {
         }
         let log = File::create(folder.path().join("log")).expect("a log file");
         let format = format!("log.format={format}");
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--set", "log.level=trace", "--set", &format];
+        let arguments =
+            ["serve", "--listen", "127.0.0.1:0", "--set", "log.level=trace", "--set", &format, "--set", METRICS];
         // Each request has a connection of its own, as refused bodies cost the connection they came on.
         let http = http_client_builder().pool_max_idle_per_host(0).build().expect("a client");
         let mut command = parlour(&data_dir, &arguments);
         let both = log.try_clone().expect("a second handle");
         let child = command.stdout(both).stderr(log).spawn().expect("parlour runs");
         let mut served = Self { child, folder, base: String::new(), http };
-        served.base = served.wait_for_address();
+        served.base = served.wait_for_address("listening");
+        served.wait_for_address("serving metrics");
         served
     }
 
@@ -95,12 +102,12 @@ impl Served {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The address that the log names.
-    fn wait_for_address(&mut self) -> String {
+    /// The address that the log names behind these words.
+    fn wait_for_address(&mut self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let log = self.log();
-            let line = log.lines().find(|line| line.contains("listening") && line.contains("127.0.0.1:"));
+            let line = log.lines().find(|line| line.contains(words) && line.contains("127.0.0.1:"));
             if let Some(rest) = line.and_then(|line| line.split("127.0.0.1:").nth(1)) {
                 let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
                 return format!("http://127.0.0.1:{port}");
@@ -158,6 +165,12 @@ impl Visitor {
         let text = response.text().await.expect("a whole body");
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Said { status, whole: head + &text, body }
+    }
+
+    /// GET from another address.
+    async fn ask_at(&self, base: &str, path: &str) -> Said {
+        let other = Self { base: base.to_owned(), http: self.http.clone(), token: self.token.clone() };
+        other.get(path).await
     }
 
     async fn get(&self, path: &str) -> Said {
@@ -326,6 +339,10 @@ async fn nothing_private_is_logged(format: &str) {
     refused_sends_say_nothing(&ann).await;
     refused_questions_say_nothing(&ann).await;
     refused_credentials_say_nothing(&served, &tokens[0]).await;
+    let links = only_the_two_see_their_files(&ann, &bob, &cid).await;
+    refused_uploads_say_nothing(&ann).await;
+    let metrics = served.visitor("").ask_at(&served.wait_for_address("serving metrics"), "/metrics").await;
+    assert!(metrics.whole.contains("/api/v2/pm/upload/"), "{}", metrics.whole);
     let backend = served.visitor(&admin_key);
     let added = backend.post("/api/v2/admin/users/", json!({ "users": [{ "id": 4, "username": "dan" }] })).await;
     assert_eq!(added.status, StatusCode::OK);
@@ -339,6 +356,12 @@ async fn nothing_private_is_logged(format: &str) {
     assert_free_of(&log, &secrets, "the log");
     assert_free_of(&log, &CANARIES, "the log");
     assert_free_of(&log, &["hello from cid"], "the log");
+    secrets.extend(links.iter().map(String::as_str));
+    secrets.extend([files::NAME, files::CONTENT, files::REFUSED]);
+    for (whole, about) in [(&log, "the log"), (&metrics.whole, "the metrics")] {
+        assert_free_of(whole, &secrets, about);
+        assert_free_of(whole, &CANARIES, about);
+    }
 }
 
 #[both_databases]
