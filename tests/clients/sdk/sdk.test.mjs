@@ -4,11 +4,11 @@
 //     PARLOUR_BIN=path/to/parlour npm test
 //
 // It starts a server of its own on a free port with a data folder of its own, and removes both at the end. Every test makes its
-// own people with the command line, while the server runs, and asks as one of them through the SDK's own services. Uploads are
-// not here.
+// own people with the command line, while the server runs, and asks as one of them through the SDK's own services.
 
 import assert from 'node:assert/strict';
 import {execFile, spawn} from 'node:child_process';
+import {createHash, randomBytes} from 'node:crypto';
 import {once} from 'node:events';
 import {mkdtemp, readFile, rm} from 'node:fs/promises';
 import {createRequire} from 'node:module';
@@ -305,6 +305,139 @@ test('a moderator writes to whoever it may be, and anybody writes to a moderator
   const dan = await person('dan');
   isMessage(await send(mia, dan, 'Welcome'), {from: mia, to: dan, message: 'Welcome'});
   isMessage(await send(dan, mia, 'Thanks'), {from: dan, to: mia, message: 'Thanks'});
+});
+
+// ------------------------------------------------------------------------------------------------------------------ attaching
+
+/** What the official uploader puts into one part of a file. */
+const PART_BYTES = 204_800;
+
+/** Without this the SDK's client makes JSON of a form, in node. */
+const AS_FORM = {headers: {'Content-Type': 'multipart/form-data'}};
+
+/** An image of one pixel. */
+const PIXEL = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==', 'base64');
+
+const pdfOf = (bytes) => Buffer.concat([Buffer.from('%PDF-1.7\n'), randomBytes(bytes - 9)]);
+
+const form = (fields) => {
+  const data = new FormData();
+  for (const [name, value] of Object.entries(fields)) data.append(name, value);
+  return data;
+};
+
+const fileOf = (bytes, name, type) => new File([bytes], name, {type});
+
+/** Opens a link as a page does: with no token. */
+const download = async (url) => {
+  assert.ok(url.startsWith(`${portal}/media/`), `a link is an absolute address of this server, not ${url}`);
+  const answer = await fetch(url, {headers: {Origin: 'https://app.example'}});
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get('access-control-allow-origin'), '*');
+  return {bytes: Buffer.from(await answer.arrayBuffer()), type: answer.headers.get('content-type')};
+};
+
+/** Uploads a file in parts, as the official UI cuts it; answers its uuid. */
+const uploadInParts = async (person, bytes, name, type) => {
+  const total = Math.ceil(bytes.length / PART_BYTES);
+  let uuid;
+  for (let index = 0; index < total; index += 1) {
+    const part = bytes.subarray(index * PART_BYTES, (index + 1) * PART_BYTES);
+    const fields = {partindex: index, totalparts: total, ...(uuid && {uuid}), file: fileOf(part, name, type)};
+    const answer = await person.pm.uploadMediaInChunks(form(fields), AS_FORM);
+    uuid ??= answer.file_uuid;
+    assert.equal(answer.file_uuid, uuid, 'one file has one uuid');
+  }
+  return uuid;
+};
+
+/** Sends a file, and sees it as the receiver does, in the thread and by itself. */
+const sendAndSee = async (from, to, uuid) => {
+  const [sent] = await from.pm.sendAMessage({recipients: [to.id], message: '', file_uuid: uuid});
+  const page = await to.pm.getAThread({user: from.id, limit: 1});
+  const [row] = page.results;
+  assert.equal(row.id, sent.id);
+  assert.deepEqual((await to.pm.getASingleMessage(sent.id)).file, row.file);
+  assert.deepEqual({...row.file, url: null, thumbnail: null}, {...sent.file, url: null, thumbnail: null});
+  return row.file;
+};
+
+test('ann uploads a file whole, says that it is done, adds a thumbnail, and sends it by the thumbnail\'s uuid', async () => {
+  const [ann, bob] = await friends();
+  const bytes = pdfOf(13_721);
+  const whole = await ann.pm.uploadMedia(form({file: fileOf(bytes, 'plan.pdf', 'application/pdf')}), AS_FORM);
+  const done = await ann.pm.chunkUploadDone(form({uuid: whole.file_uuid, filename: 'plan.pdf', totalparts: 1}), AS_FORM);
+  assert.equal(done.file_uuid, whole.file_uuid);
+  assert.deepEqual((await download(done.file_url)).bytes, bytes);
+  const picture = form({file: fileOf(PIXEL, 'plan.pdf.jpeg', 'image/png'), parentuuid: whole.file_uuid});
+  const thumbnail = await ann.pm.uploadThumbnail(picture, AS_FORM);
+  assert.equal(thumbnail.parent_file_uuid, whole.file_uuid);
+  assert.notEqual(thumbnail.file_uuid, whole.file_uuid);
+  assert.match((await download(thumbnail.file_url)).type, /^image\//);
+
+  const file = await sendAndSee(ann, bob, thumbnail.file_uuid);
+  assert.deepEqual(Object.keys(file).sort(), ['duration', 'filename', 'filesize', 'mimetype', 'thumbnail', 'url', 'uuid']);
+  assert.equal(file.uuid, whole.file_uuid);
+  assert.equal(file.filename, 'plan.pdf');
+  assert.equal(file.filesize, bytes.length);
+  assert.equal(file.mimetype, 'application/pdf');
+  assert.deepEqual(await download(file.url), {bytes, type: 'application/pdf'});
+  assert.match((await download(file.thumbnail)).type, /^image\//);
+  assert.equal((await snippetWith(bob, ann)).headline, 'plan.pdf');
+});
+
+for (const [as, done] of [
+  ['a form', (person, fields) => person.pm.chunkUploadDone(form(fields), AS_FORM)],
+  ['a plain object, which the SDK sends as JSON', (person, fields) => person.pm.chunkUploadDone(fields)],
+]) {
+  test(`ann uploads a file in parts and says that it is done with ${as}, twice`, async () => {
+    const [ann, bob] = await friends();
+    const bytes = pdfOf(2 * PART_BYTES + 100_000);
+    const uuid = await uploadInParts(ann, bytes, 'film.pdf', 'application/pdf');
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    for (let time = 0; time < 2; time += 1) {
+      const answer = await done(ann, {uuid, filename: 'film.pdf', totalparts: 3, md5});
+      assert.equal(answer.file_uuid, uuid);
+      assert.deepEqual((await download(answer.file_url)).bytes, bytes);
+    }
+    const file = await sendAndSee(ann, bob, uuid);
+    assert.equal(file.uuid, uuid);
+    assert.equal(file.thumbnail, null);
+    assert.deepEqual((await download(file.url)).bytes, bytes);
+  });
+}
+
+test('an image has a thumbnail though ann sends none', async () => {
+  const [ann, bob] = await friends();
+  const image = await ann.pm.uploadMedia(form({file: fileOf(PIXEL, 'pixel.png', 'image/png')}), AS_FORM);
+  const file = await sendAndSee(ann, bob, image.file_uuid);
+  assert.equal(file.mimetype, 'image/png');
+  assert.match((await download(file.url)).type, /^image\/png/);
+  assert.match((await download(file.thumbnail)).type, /^image\//);
+});
+
+test('uploads that are wrong are refused under the field\'s name, as the SDK reads it', async () => {
+  const [ann, bob] = await friends();
+  const file = fileOf(pdfOf(1_000), 'a.pdf', 'application/pdf');
+  await refused(ann.pm.uploadMedia(form({file})), 400, {fileError: REQUIRED});
+  await refused(ann.pm.uploadMediaInChunks(form({file, partindex: 0, totalparts: 2})), 400);
+  await refused(ann.pm.uploadThumbnail(form({file, parentuuid: 'x'})), 400);
+  await refused(ann.pm.uploadMedia(form({file, md5: '0'.repeat(32)}), AS_FORM), 400, {md5Error: {error: 'md5_mismatch'}});
+  await refused(ann.pm.uploadMedia(form({file: fileOf('<svg/>', 'a.png', 'image/png')}), AS_FORM), 400, {fileError: {error: 'unsupported_type'}});
+  await refused(ann.pm.chunkUploadDone({uuid: 'null', filename: 'a.pdf', totalparts: 1}), 400);
+  const {file_uuid: uuid} = await ann.pm.uploadMedia(form({file}), AS_FORM);
+  await refused(bob.pm.chunkUploadDone({uuid, filename: 'a.pdf', totalparts: 1}), 400, {uuidError: {error: 'does_not_exist'}});
+  await refused(bob.pm.sendAMessage({recipients: [ann.id], message: '', file_uuid: uuid}), 400, {fileUuidError: {error: 'does_not_exist'}});
+});
+
+test('a file stops being readable when ann takes its message back', async () => {
+  const [ann, bob] = await friends();
+  const {file_uuid: uuid} = await ann.pm.uploadMedia(form({file: fileOf(pdfOf(500), 'a.pdf', 'application/pdf')}), AS_FORM);
+  const file = await sendAndSee(ann, bob, uuid);
+  const [row] = (await bob.pm.getAThread({user: ann.id})).results;
+  await download(file.url);
+  await ann.pm.deleteAMessage(row.id);
+  assert.equal((await fetch(file.url)).status, 404);
 });
 
 // -------------------------------------------------------------------------------------------------------------------- reading
