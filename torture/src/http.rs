@@ -17,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) token: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) body: Option<String>,
+    /// A body of another kind than JSON, with its content type.
+    pub(crate) form: Option<(String, Vec<u8>)>,
     /// Whether the connection ends with the answer.
     pub(crate) close: bool,
 }
@@ -30,12 +32,25 @@ impl Request {
     pub(crate) fn send(token: &str, recipients: &[i64], text: &str, key: Option<&str>) -> Self {
         let body = serde_json::json!({ "recipients": recipients, "message": text }).to_string();
         let (token, key) = (Some(token.to_owned()), key.map(str::to_owned));
-        Self { method: "POST", path: "/api/v2/pm/".to_owned(), token, key, body: Some(body), close: false }
+        Self { method: "POST", path: "/api/v2/pm/".to_owned(), token, key, body: Some(body), ..Self::default() }
+    }
+
+    /// Sends a file and no text.
+    pub(crate) fn send_file(token: &str, recipient: i64, uuid: &str, key: Option<&str>) -> Self {
+        let body = serde_json::json!({ "recipients": [recipient], "message": "", "file_uuid": uuid }).to_string();
+        Self { body: Some(body), ..Self::send(token, &[], "", key) }
+    }
+
+    /// Uploads, with `query` behind the address.
+    pub(crate) fn form(token: &str, query: &str, form: (String, Vec<u8>)) -> Self {
+        let (path, token) = (format!("/api/v2/pm/upload/{query}"), Some(token.to_owned()));
+        Self { method: "POST", path, token, form: Some(form), ..Self::default() }
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nhost: parlour\r\n", self.method, self.path);
-        let body = self.body.as_deref().unwrap_or_default();
+        let json = self.body.as_deref().map(|body| ("application/json", body.as_bytes()));
+        let body = self.form.as_ref().map(|(content_type, body)| (&**content_type, &**body)).or(json);
         let mut header = |name: &str, value: &str| {
             head.extend([name, ": ", value, "\r\n"]);
         };
@@ -45,14 +60,14 @@ impl Request {
         if let Some(key) = &self.key {
             header("idempotency-key", key);
         }
-        if self.body.is_some() {
-            header("content-type", "application/json");
+        if let Some((content_type, body)) = body {
+            header("content-type", content_type);
             header("content-length", &body.len().to_string());
         }
         if self.close {
             header("connection", "close");
         }
-        format!("{head}\r\n{body}").into_bytes()
+        [head.as_bytes(), b"\r\n", body.map_or(b"", |(_, body)| body)].concat()
     }
 }
 

@@ -28,6 +28,7 @@ mod server;
 mod slow_clients;
 mod torn_log;
 mod trace;
+mod uploads;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
@@ -91,6 +92,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "disk-full",
         bar: "503 with Retry-After in 1 s, reads 200, back in 5 s without a restart, 0 lost",
         run: disk_full::run,
+    },
+    Scenario {
+        name: "uploads",
+        bar: "every acknowledged file byte for byte, none unfinished or deleted readable, nothing unknown stored after a sweep, doctor sound",
+        run: uploads::run,
     },
     Scenario { name: "read-only", bar: "as failing-sync; a start names the folder", run: read_only::run },
     Scenario {
