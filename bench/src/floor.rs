@@ -2,14 +2,21 @@
 
 use anyhow::Result;
 use axum::Router;
+use axum::body::Body;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// Bytes that are read or written at once.
+const PIECE: usize = 256 * 1024;
 
 /// Serves the bytes of a file at every address, through the same server stack as Parlour: axum on hyper, HTTP/1.1.
 pub(crate) fn serve(listen: SocketAddr, file: &Path) -> Result<()> {
@@ -18,7 +25,52 @@ pub(crate) fn serve(listen: SocketAddr, file: &Path) -> Result<()> {
         let body = body.clone();
         async move { ([(http::header::CONTENT_TYPE, "application/json")], body) }
     };
-    let router: Router = Router::new().fallback(get(answer));
+    serve_router(listen, Router::new().fallback(get(answer)))
+}
+
+/// Takes whatever is posted into a file of `folder`, syncs it and lets it go; sends the file named `file` to whoever asks.
+pub(crate) fn serve_files(listen: SocketAddr, folder: &Path) -> Result<()> {
+    let (to, from) = (folder.to_owned(), folder.join("file"));
+    let post = move |body: Body| {
+        let to = to.clone();
+        async move { take(&to, body).await.map_err(failed) }
+    };
+    let get = move || {
+        let from = from.clone();
+        async move { send(&from).await.map_err(failed) }
+    };
+    serve_router(listen, Router::new().fallback(axum::routing::get(get).post(post)))
+}
+
+fn failed(error: std::io::Error) -> (http::StatusCode, String) {
+    (http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+}
+
+async fn take(folder: &Path, body: Body) -> std::io::Result<&'static str> {
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(folder)?);
+    file.set_max_buf_size(PIECE);
+    let mut body = body.into_data_stream();
+    while let Some(piece) = body.next().await {
+        file.write_all(&piece.map_err(std::io::Error::other)?).await?;
+    }
+    file.flush().await?;
+    file.sync_all().await?;
+    Ok("{}")
+}
+
+async fn send(path: &Path) -> std::io::Result<impl IntoResponse + use<>> {
+    let mut file = tokio::fs::File::open(path).await?;
+    file.set_max_buf_size(PIECE);
+    let length = file.metadata().await?.len();
+    let pieces = futures_util::stream::try_unfold(file, |mut file| async move {
+        let mut piece = Vec::with_capacity(PIECE);
+        let read = file.read_buf(&mut piece).await?;
+        Ok::<_, std::io::Error>((read > 0).then_some((piece, file)))
+    });
+    Ok(([(http::header::CONTENT_LENGTH, length)], Body::from_stream(pieces)))
+}
+
+fn serve_router(listen: SocketAddr, router: Router) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(listen).await?;

@@ -2,6 +2,7 @@
 
 mod dataset;
 mod figures;
+mod files;
 mod floor;
 mod load;
 mod postgres;
@@ -9,6 +10,7 @@ mod process;
 mod profile;
 mod requests;
 mod results;
+mod transfers;
 mod zipf;
 
 use anyhow::{Context as _, Result};
@@ -72,12 +74,22 @@ enum Floor {
         #[arg(long)]
         listen: SocketAddr,
     },
+    /// Bring what is posted to disk, and send a file from there, as floors for the same from Parlour.
+    #[command(hide = true)]
+    FileFloor {
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long)]
+        listen: SocketAddr,
+    },
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Floor::Floor { file, listen }) = &arguments.floor {
-        return floor::serve(*listen, file);
+    match &arguments.floor {
+        Some(Floor::Floor { file, listen }) => return floor::serve(*listen, file),
+        Some(Floor::FileFloor { folder, listen }) => return floor::serve_files(*listen, folder),
+        None => {}
     }
     if std::env::var_os(PINNED).is_none() {
         let mut pinned = std::process::Command::new("taskset");
@@ -85,20 +97,27 @@ fn main() -> Result<()> {
         // Only comes back if it could not be run.
         return Err(pinned.env(PINNED, "1").exec()).context("cannot run taskset (package util-linux)");
     }
-    let dataset = dataset::Dataset::open(&arguments.folder, arguments.scale)?;
-    let parlour = arguments.parlour.context("--parlour names the binary")?;
-    if let Some(load) = &arguments.profile {
-        return match arguments.database {
-            Database::Sqlite => profile::profile(&dataset, &parlour, load),
-            Database::Postgres => postgres::profile(&dataset, &parlour, load),
-        };
-    }
+    let parlour = arguments.parlour.as_deref().context("--parlour names the binary")?;
     let rounds = if arguments.quick { Rounds::QUICK } else { Rounds::FULL };
-    let measure = match arguments.database {
-        Database::Sqlite => figures::measure,
-        Database::Postgres => postgres::measure,
-    };
-    let figures = measure(&dataset, &parlour, rounds, arguments.only.as_deref())?;
+    let only = arguments.only.as_deref();
+    let mut figures = Vec::new();
+    if arguments.profile.is_some() || !files::alone_are_wanted(only) {
+        let dataset = dataset::Dataset::open(&arguments.folder, arguments.scale)?;
+        if let Some(load) = &arguments.profile {
+            return match arguments.database {
+                Database::Sqlite => profile::profile(&dataset, parlour, load),
+                Database::Postgres => postgres::profile(&dataset, parlour, load),
+            };
+        }
+        let measure = match arguments.database {
+            Database::Sqlite => figures::measure,
+            Database::Postgres => postgres::measure,
+        };
+        figures = measure(&dataset, parlour, rounds, only)?;
+    }
+    if arguments.database == Database::Sqlite && files::are_wanted(only) {
+        figures.extend(files::measure(&arguments.folder, parlour, rounds, only)?);
+    }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);
     } else {

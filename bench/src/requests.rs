@@ -28,10 +28,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn new(dataset: &Dataset) -> Self {
-        let auth = Auth::new(&[Secret::new(JWT_SECRET.into())], Secret::default(), ProvisionMode::Never);
-        let now = parlour_core::Clock::System.now();
         let members: std::collections::BTreeSet<i64> = dataset.pairs.iter().map(|(one, _)| *one).collect();
-        let token = |id: i64| auth.issue(UserId::new(id).expect("a small id"), now, Duration::from_secs(24 * 3600));
         Self { tokens: Rc::new(members.into_iter().map(|id| (id, token(id))).collect()) }
     }
 
@@ -59,6 +56,13 @@ impl Requests {
             request(&tokens, from, "POST", "/api/v2/pm/", &body)
         }
     }
+}
+
+/// What lets a member in.
+pub(crate) fn token(id: i64) -> String {
+    let auth = Auth::new(&[Secret::new(JWT_SECRET.into())], Secret::default(), ProvisionMode::Never);
+    let now = parlour_core::Clock::System.now();
+    auth.issue(UserId::new(id).expect("a small id"), now, Duration::from_secs(24 * 3600))
 }
 
 pub(crate) fn request(tokens: &BTreeMap<i64, String>, member: i64, method: &str, path: &str, body: &str) -> Vec<u8> {
