@@ -1,6 +1,6 @@
 use super::{FileRules, refuse};
 use crate::access::active;
-use crate::{Caller, Core, Error, Result};
+use crate::{Caller, Core, Result};
 use md5::{Digest as _, Md5};
 use parlour_store::files::{Usage, usage};
 use parlour_store::{Read, users};
@@ -113,5 +113,5 @@ pub(super) fn admit_upload(
 /// The same before any work is done.
 pub(super) async fn admit_early(core: &Core, caller: Caller, new_file: bool, bytes: u64) -> Result<()> {
     let rules = std::sync::Arc::clone(&core.rules);
-    core.store.read(move |read| admit_upload(read, caller, &rules.files, (new_file, bytes))).await.map_err(Error::from)
+    core.store.read(move |read| admit_upload(read, caller, &rules.files, (new_file, bytes))).await
 }
