@@ -13,7 +13,7 @@ mod upload;
 pub use arrive::{Claims, Incoming};
 pub use open::{OpenFile, open, read};
 pub use parts::{Finish, Part, finish, upload_part};
-pub use removal::remove_due;
+pub use removal::{remove_due, remove_leftovers};
 pub use upload::{upload, upload_thumbnail};
 
 use crate::{Error, FieldProblem, Result};

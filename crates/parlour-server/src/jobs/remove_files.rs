@@ -1,13 +1,23 @@
 use crate::app::App;
-use parlour_core::files::remove_due;
+use parlour_core::files::{remove_due, remove_leftovers};
 use tokio::time::MissedTickBehavior;
+
+/// The store is looked through for what a killed server left in it: at the start, and then every so many turns.
+const TURNS_OF_LEFTOVERS: u64 = 60;
 
 /// Removes files that are due, again and again. Several servers may do so at once.
 pub(crate) async fn remove_files(app: App) {
     let mut turns = tokio::time::interval(app.config.files.cleanup_interval.get());
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    for turn in 0_u64.. {
         turns.tick().await;
+        if turn.is_multiple_of(TURNS_OF_LEFTOVERS) {
+            match remove_leftovers(&app.core).await {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(files, "files that a killed server had not stored whole were removed"),
+                Err(error) => tracing::warn!(%error, "the store of files could not be looked through"),
+            }
+        }
         match remove_due(&app.core).await {
             Ok(0) => {}
             Ok(files) => tracing::info!(files, "files that no message shows were removed"),
