@@ -21,7 +21,7 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
 const SECONDS: u64 = 60;
 
 /// The same among all other tests: enough to see that nothing has broken.
-pub(crate) const SECONDS_OF_TEST: u64 = 20;
+pub(crate) const SECONDS_OF_TEST: u64 = 10;
 
 /// Targets that run at the same time.
 const WORKERS: usize = 2;

@@ -11,18 +11,24 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{ClientOptions, GetOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
+use object_store::{
+    ClientOptions, GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig,
+};
 use parlour_types::{FileUuid, Timestamp};
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
-/// Pieces in which bytes go to a folder.
-const LOCAL_PIECE: usize = 512 << 10;
+/// Pieces in which bytes go to a folder and come from it.
+const LOCAL_PIECE: usize = 256 << 10;
+
+/// Objects that are being stored at a time; each holds a piece in memory.
+const STORING: usize = 8;
 
 /// Pieces in which bytes go to a bucket: the least that S3 takes.
 const REMOTE_PIECE: usize = 5 << 20;
@@ -142,6 +148,7 @@ pub struct Objects {
     prefix: Key,
     place: Arc<Place>,
     spool: Arc<Path>,
+    storing: Arc<Semaphore>,
 }
 
 impl Objects {
@@ -169,7 +176,13 @@ impl Objects {
                 (store, prefix)
             }
         };
-        Ok(Self { store, prefix, place: Arc::new(place), spool: spool.into() })
+        Ok(Self {
+            store,
+            prefix,
+            place: Arc::new(place),
+            spool: spool.into(),
+            storing: Arc::new(Semaphore::new(STORING)),
+        })
     }
 
     /// Where the objects are.
@@ -215,13 +228,14 @@ impl Objects {
     /// # Errors
     /// A failure of the place; nothing is stored then.
     pub async fn put(&self, name: ObjectName, mut file: File, size: u64) -> Result<()> {
+        let _turn = self.storing.acquire().await.map_err(|_| StoreError::WriterStopped)?;
         let key = self.key(name);
         let piece = match *self.place {
             Place::Folder(_) => LOCAL_PIECE,
             Place::Bucket(_) => REMOTE_PIECE,
         };
         let failed = |source| self.spool_failed(source);
-        rewind(&mut file).map_err(failed)?;
+        file.rewind().map_err(failed)?;
         if size <= piece as u64 {
             let (bytes, _) = read_piece(file, piece).await.map_err(failed)?;
             self.store.put(&key, PutPayload::from(bytes)).await.map_err(translate)?;
@@ -260,6 +274,12 @@ impl Objects {
             options.range = Some(range.into());
         }
         let found = self.store.get_opts(&self.key(name), options).await.map_err(translate)?;
+        // Read here: the store's own way takes pieces of 8 KiB.
+        if let GetResultPayload::File(mut file, _) = found.payload {
+            let range = found.range;
+            file.seek(SeekFrom::Start(range.start)).map_err(|error| failed_read(&error))?;
+            return Ok(pieces(file, range.end - range.start));
+        }
         Ok(found.into_stream().map(|piece| piece.map_err(translate)).boxed())
     }
 
@@ -379,18 +399,35 @@ fn create_folder(path: &Path) -> Result<()> {
     builder.create(path).map_err(failed)
 }
 
-fn rewind(file: &mut File) -> std::io::Result<()> {
-    std::io::Seek::seek(file, std::io::SeekFrom::Start(0)).map(drop)
-}
-
 /// The next bytes of a file, at most `size`, read where waiting for a disk holds nobody up.
 async fn read_piece(mut file: File, size: usize) -> std::io::Result<(Bytes, File)> {
+    // Made here: an allocator keeps for each thread what that thread once had, and there may be hundreds.
+    let mut bytes = Vec::with_capacity(size);
     let read = tokio::task::spawn_blocking(move || {
-        let mut bytes = Vec::with_capacity(size);
         (&mut file).take(size as u64).read_to_end(&mut bytes)?;
         Ok((bytes.into(), file))
     });
     read.await.map_err(std::io::Error::other)?
+}
+
+/// The next `left` bytes of a file.
+fn pieces(file: File, left: u64) -> BoxStream<'static, Result<Bytes>> {
+    futures_util::stream::try_unfold((file, left), async |(file, left)| {
+        if left == 0 {
+            return Ok(None);
+        }
+        let size = usize::try_from(left).unwrap_or(usize::MAX).min(LOCAL_PIECE);
+        let (bytes, file) = read_piece(file, size).await.map_err(|error| failed_read(&error))?;
+        match bytes.len() {
+            0 => Err(failed_read(&std::io::ErrorKind::UnexpectedEof.into())),
+            read => Ok(Some((bytes, (file, left - read as u64)))),
+        }
+    })
+    .boxed()
+}
+
+fn failed_read(error: &std::io::Error) -> StoreError {
+    StoreError::Objects { reason: error.kind().to_string() }
 }
 
 /// Says what happened without the words of the place, which name objects.

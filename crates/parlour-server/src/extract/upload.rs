@@ -23,7 +23,7 @@ const FILE_PARTS: [&str; 2] = ["file", "qqfile"];
 const FILE_FIELD: &str = "file";
 
 /// Bytes that are written to disk at once.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 128 * 1024;
 
 /// Bytes of one text part.
 const MAX_TEXT: usize = 64 * 1024;
