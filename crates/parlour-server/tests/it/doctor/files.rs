@@ -39,6 +39,7 @@ impl Community {
         let text = ann.upload("notes.txt", "text/plain", b"what was said").await;
         ann.send_file(&bob, &text).await;
         let unsent = ann.upload("unsent.txt", "text/plain", b"not yet").await;
+        bob.thread_with(&ann, "").await;
         Self { server, ann, bob, picture, text, unsent }
     }
 
@@ -50,7 +51,7 @@ impl Community {
         self.data().join("files").join(&uuid[..2]).join(uuid)
     }
 
-    /// What both see, without the links, which say when they were made.
+    /// What both see, once everything has been read.
     async fn seen(&self) -> String {
         let mut answers = Vec::new();
         for (member, other) in [(&self.ann, 2), (&self.bob, 1)] {
