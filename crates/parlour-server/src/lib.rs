@@ -62,8 +62,16 @@ pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
 /// What keeps the data directory or the database from being used.
 pub fn open_core(config: &Config, clock: Clock) -> anyhow::Result<Core> {
     secrets::create_data_dir(config)?;
-    let objects = Objects::open(config.file_place(), config.storage.data_dir.join(SPOOL_FOLDER))?;
+    let objects = open_objects(config)?;
     Ok(Core::new(Store::open(database(config)?)?, objects, clock, config.rules()))
+}
+
+/// Opens the place of files alone.
+///
+/// # Errors
+/// What keeps it from being used.
+pub fn open_objects(config: &Config) -> Result<Objects, StoreError> {
+    Objects::open(config.file_place(), config.storage.data_dir.join(SPOOL_FOLDER))
 }
 
 /// Where the configured database is.

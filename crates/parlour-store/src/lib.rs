@@ -37,6 +37,7 @@ mod sqlite;
 #[doc(hidden)]
 pub mod statements;
 pub mod threads;
+pub mod transfer;
 pub mod users;
 
 pub use db::{Read, Tx};

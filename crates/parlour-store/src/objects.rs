@@ -330,13 +330,19 @@ impl Objects {
         walked.await.unwrap_or(Err(StoreError::ReadPanicked))
     }
 
+    /// The folder that the place is, if it is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match &*self.place {
+            Place::Folder(folder) => Some(folder),
+            Place::Bucket(_) => None,
+        }
+    }
+
     /// The file that an object is, where it is one of this machine.
     #[must_use]
     pub fn file(&self, name: ObjectName) -> Option<PathBuf> {
-        match &*self.place {
-            Place::Folder(folder) => Some(folder.join(name.to_string())),
-            Place::Bucket(_) => None,
-        }
+        self.folder().map(|folder| folder.join(name.to_string()))
     }
 
     /// Everything that is stored, in no order.

@@ -31,7 +31,7 @@ pub(super) fn doctor(common: &Common, args: &DoctorArgs) -> anyhow::Result<ExitC
         Err(error) if error.is_damage() => (Report::unreadable(&error), None),
         Err(error) => return Err(error.into()),
         Ok(store) => {
-            let objects = Objects::open(config.file_place(), config.storage.data_dir.join(crate::SPOOL_FOLDER))?;
+            let objects = crate::open_objects(&config)?;
             block_on(async { Ok(examine(&store, &objects, args, &watch).await?) })?
         }
     };

@@ -7,7 +7,7 @@
 use super::{Place, Problem, Report, Unit, files};
 use crate::db::{Tx, params};
 use crate::files::parts::{self, Part};
-use crate::files::stored::{knows, page};
+use crate::files::stored::{knows, lose, page};
 use crate::files::{FileState, StoredFile, find, lock};
 use crate::objects::{Listed, ObjectName, Objects};
 use crate::{Progress, Result, Store, StoreError, Watch};
@@ -241,19 +241,7 @@ fn mend(tx: &Tx<'_>, owner: UserId, uuid: FileUuid, size: Option<u64>) -> Result
             )?;
             files::mend_usage(tx, owner.get())?;
         }
-        Some(_) => {
-            // A picture is no more its file's own, and what no message shows goes.
-            tx.execute(
-                "update files set thumbnail_uuid = null where owner_id = ?1 and thumbnail_uuid = ?2",
-                params![owner, &uuid],
-            )?;
-            let expires_at = if file.attached_count > 0 { None } else { Some(file.created_at) };
-            tx.execute_one(
-                "losing a file",
-                "update files set state = 3, expires_at = ?3 where owner_id = ?1 and uuid = ?2",
-                params![owner, &uuid, expires_at],
-            )?;
-        }
+        Some(_) => lose(tx.source(), &file)?,
     }
     tx.touch_everything();
     Ok(())

@@ -1,7 +1,7 @@
 //! Files by what is stored of them: for those who look after the objects.
 
 use super::{StoredFile, decode, file_columns};
-use crate::db::{Read, params};
+use crate::db::{Read, Source, params};
 use crate::error::Result;
 use crate::objects::ObjectName;
 use parlour_types::{FileUuid, UserId};
@@ -50,4 +50,19 @@ pub fn knows(read: &Read<'_>, object: ObjectName) -> Result<bool> {
         |_| Ok(()),
     )?;
     Ok(part.is_some())
+}
+
+/// Says that a file's object is gone. Messages go on to show it; one that no message shows goes, and a picture is no more its file's own.
+pub(crate) fn lose(source: Source<'_>, file: &StoredFile) -> Result<()> {
+    let (owner, uuid) = (file.owner_id, &file.uuid);
+    source.execute(
+        "update files set thumbnail_uuid = null where owner_id = ?1 and thumbnail_uuid = ?2",
+        params![owner, uuid],
+    )?;
+    let expires_at = if file.attached_count > 0 { None } else { Some(file.created_at) };
+    source.execute(
+        "update files set state = 3, expires_at = ?3 where owner_id = ?1 and uuid = ?2",
+        params![owner, uuid, expires_at],
+    )?;
+    Ok(())
 }

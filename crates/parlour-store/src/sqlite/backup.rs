@@ -1,12 +1,16 @@
 //! A copy of the whole database in one file, made while others read and write.
 //!
 //! The copy is one snapshot, begun when [`backup`] is called, so it holds everything that was acknowledged before. It gets its name only
-//! when it is whole, checked and on disk.
+//! when it is whole, checked and on disk, and the files that it knows are beside it.
+
+pub use super::files::{Files, MissingFiles, count_files, folder_of};
 
 use super::connect_reader;
+use super::files::bring_beside;
 use crate::db::Read;
 use crate::db::Source;
 use crate::doctor::integrity;
+use crate::objects::Objects;
 use crate::{Progress, Result, StoreError, Watch, migrate};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
@@ -36,11 +40,17 @@ pub struct Contents {
     pub messages: i64,
 }
 
-/// Copies the database at `database` to `file`, for the owner's eyes alone.
+/// A copy that is whole and checked and has no name yet.
+pub struct Draft {
+    copy: NamedTempFile,
+    contents: Contents,
+}
+
+/// Copies the database at `database` into a file, for the owner's eyes alone, that is to become `file`.
 ///
 /// # Errors
-/// [`StoreError::Exists`] for an existing `file`, [`StoreError::Unfit`] when what was copied is not whole; `file` is then as it was.
-pub fn backup(database: &Path, file: &Path, existing: Existing, watch: &Watch) -> Result<Contents> {
+/// [`StoreError::Exists`] for an existing `file`, [`StoreError::Unfit`] when what was copied is not whole.
+pub fn draft(database: &Path, file: &Path, existing: Existing, watch: &Watch) -> Result<Draft> {
     let copy = create_beside(Some(database), file, existing)?;
     // Opened before anything else: what is acknowledged from now on may be missing, nothing earlier.
     let source = connect_reader(database)?;
@@ -49,8 +59,27 @@ pub fn backup(database: &Path, file: &Path, existing: Existing, watch: &Watch) -
     copy_pages(&source, copy.path(), watch)?;
     drop(source);
     let contents = verify(copy.path(), watch).map_err(|error| named(error, file))?;
-    put_in_place(copy, file, existing)?;
-    Ok(contents)
+    Ok(Draft { copy, contents })
+}
+
+impl Draft {
+    /// Brings the objects of the files in the copy into `folder`, where it has not got them from an earlier backup, and calls those lost that
+    /// were removed meanwhile.
+    ///
+    /// # Errors
+    /// A failure of the object store or of the folder.
+    pub async fn bring_files(&self, objects: &Objects, folder: &Path, watch: &Watch) -> Result<Files> {
+        bring_beside(self.copy.path(), objects, folder, watch).await
+    }
+
+    /// Gives the copy its name.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] for an existing `file`; it is then as it was.
+    pub fn put_in_place(self, file: &Path, existing: Existing) -> Result<Contents> {
+        put_in_place(self.copy, file, existing)?;
+        Ok(self.contents)
+    }
 }
 
 /// A temporary file, for the owner's eyes alone, that is to become `file`.

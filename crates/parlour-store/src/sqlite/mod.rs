@@ -1,6 +1,7 @@
 //! The embedded database: one file, one writer, and readers that answer on the thread that asks.
 
 pub mod backup;
+mod files;
 mod freshness;
 pub mod restore;
 mod writer;

@@ -4,7 +4,9 @@
 //! is folded into the old file and taken away, and one rename does the rest. Nobody else may have the database open meanwhile.
 
 use super::beside;
+use super::files::{Files, MissingFiles, bring_to_place};
 use crate::backup::{Contents, Existing, folder, named, put_in_place, same, verify};
+use crate::objects::Objects;
 use crate::{Progress, Result, StoreError, Watch};
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FlockOperation, fcntl_lock};
@@ -20,12 +22,19 @@ const CHUNK: usize = 1 << 20;
 /// How long a command that is just ending may keep the database.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Puts the backup `file` in the place of the database at `database`.
+/// A backup that is about to take the place of the database, which nobody else can open meanwhile.
+pub struct Restoration {
+    copy: NamedTempFile,
+    contents: Contents,
+    _alone: Alone,
+}
+
+/// Copies the backup `file` beside the database at `database`, checks it and keeps everybody away from the database.
 ///
 /// # Errors
 /// [`StoreError::Exists`] for an existing database unless it may be replaced, [`StoreError::InUse`] while somebody has it open,
 /// [`StoreError::Unfit`] for a backup that is not whole. The database is then as it was.
-pub fn restore(file: &Path, database: &Path, existing: Existing, watch: &Watch) -> Result<Contents> {
+pub fn begin(file: &Path, database: &Path, existing: Existing, watch: &Watch) -> Result<Restoration> {
     let unfit = |reason: &str| StoreError::Unfit { path: file.to_owned(), reason: reason.into() };
     if existing == Existing::Refuse && database.exists() {
         return Err(StoreError::Exists { path: database.to_owned() });
@@ -38,9 +47,32 @@ pub fn restore(file: &Path, database: &Path, existing: Existing, watch: &Watch) 
     }
     let copy = copy(file, database, watch)?;
     let contents = verify(copy.path(), watch).map_err(|error| named(error, file))?;
-    let _alone = take_alone(database)?;
-    put_in_place(copy, database, existing)?;
-    Ok(contents)
+    Ok(Restoration { copy, contents, _alone: take_alone(database)? })
+}
+
+impl Restoration {
+    /// Brings the objects of the files in the backup from `folder` to their place, where they are not there already.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] for missing ones, unless they may be lost; a failure of the object store or of the folder.
+    pub async fn bring_files(
+        &self,
+        objects: &Objects,
+        folder: &Path,
+        missing: MissingFiles,
+        watch: &Watch,
+    ) -> Result<Files> {
+        bring_to_place(self.copy.path(), objects, folder, missing, watch).await
+    }
+
+    /// Puts the backup in the place of the database.
+    ///
+    /// # Errors
+    /// What the system says; the database is then as it was.
+    pub fn finish(self, database: &Path, existing: Existing) -> Result<Contents> {
+        put_in_place(self.copy, database, existing)?;
+        Ok(self.contents)
+    }
 }
 
 fn copy(file: &Path, database: &Path, watch: &Watch) -> Result<NamedTempFile> {
