@@ -32,7 +32,7 @@ pub(crate) fn are_wanted(only: Option<&str>) -> bool {
 
 /// Whether nothing else is.
 pub(crate) fn alone_are_wanted(only: Option<&str>) -> bool {
-    only.is_some_and(|only| [UPLOAD, DOWNLOAD, MEMORY].contains(&only) || ["upload", "download"].contains(&only))
+    only.is_some_and(|only| ["upload", "download", "memory, 64"].iter().any(|beginning| only.starts_with(beginning)))
 }
 
 /// Measures everything here whose name contains `only`.
