@@ -7,7 +7,6 @@ pub fn http_client() -> Client {
 }
 
 /// The same, to be told more. Where anything in a process speaks TLS, every client must be told by which library, whether it ever does or not.
-#[must_use]
 pub fn http_client_builder() -> ClientBuilder {
     // Another test may have chosen already.
     drop(rustls::crypto::ring::default_provider().install_default());

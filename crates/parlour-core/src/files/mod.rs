@@ -85,6 +85,7 @@ const TYPES: &[&str] = &[
     "image/webp",
     "video/mp4",
     "video/quicktime",
+    "video/3gpp",
     "video/webm",
     "video/ogg",
     "audio/mpeg",

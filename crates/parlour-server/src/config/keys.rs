@@ -105,7 +105,7 @@ pub(super) const KEYS: &[Key] = &[
     key("files.thumbnail_side", "Pixels of the longer side of a thumbnail."),
     key(
         "files.image_workers",
-        "Images worked on at once. Each may take four bytes a pixel and more, so 50 million pixels some 300 MiB.",
+        "Images worked on at once. Each may take up to 11 bytes a pixel, so 50 million pixels up to 550 MiB.",
     ),
     key("files.keep_metadata", "Whether images keep what cameras write into them: place, time, device."),
     key(
