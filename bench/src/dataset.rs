@@ -129,6 +129,7 @@ impl Dataset {
                 receiver: id_of(receiver),
                 created_at: now.plus_micros((number as i64 - self.messages as i64) * 1_000),
                 text: text(&mut random),
+                file: None,
                 marks: Marks::default(),
             })?;
         }

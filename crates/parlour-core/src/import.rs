@@ -7,11 +7,12 @@
 use crate::directory::{UpsertOutcome, UserRow};
 use crate::rules::MAX_KEY_CHARS;
 use crate::{Core, Error, FieldProblem, Result};
+use parlour_store::files::past;
 use parlour_store::import::{self, FirstUnread, PastMessage};
 use parlour_store::{StoreError, Tx, relations, users};
 use parlour_types::model::{MessageStatus, Settings, UserChange};
 use parlour_types::text::{TextProblem, check_message_text};
-use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
+use parlour_types::{ErrorCode, FileUuid, MessageId, ThreadId, Timestamp, UserId};
 use std::collections::BTreeMap;
 
 /// How an export names what has no external id; the message's number follows.
@@ -76,8 +77,10 @@ pub enum Record {
         receiver: UserId,
         /// When.
         created_at: Timestamp,
-        /// What; empty once it was taken back.
+        /// What; empty once it was taken back, and where its file says enough.
         text: String,
+        /// The sender's file that it shows; none once it was taken back.
+        file: Option<FileUuid>,
         /// What has become of it since.
         marks: Marks,
     },
@@ -261,7 +264,7 @@ impl Batch<'_, '_> {
     }
 
     fn message(&mut self, record: Record) -> Result<bool> {
-        let Record::Message { id, ext_id, sender, receiver, created_at, text, marks } = record else {
+        let Record::Message { id, ext_id, sender, receiver, created_at, text, file, marks } = record else {
             return Ok(false);
         };
         if ext_id.is_empty() || ext_id.chars().count() > MAX_KEY_CHARS {
@@ -279,9 +282,9 @@ impl Batch<'_, '_> {
             return Err(Error::field("receiver", ErrorCode::Invalid, "Nobody writes to themselves."));
         }
         self.past(created_at, "created_at")?;
+        let file = file.filter(|_| marks.status == MessageStatus::Created);
         if marks.status == MessageStatus::Created {
-            check_message_text(&text, self.max_message_chars)
-                .map_err(|problem| Error::Invalid(vec![FieldProblem::text("text", problem)]))?;
+            self.says_something(sender, &text, file)?;
         }
         if marks.cleared_by.iter().any(|user| *user != sender && *user != receiver) {
             return Err(Error::field("cleared_by", ErrorCode::Invalid, "Only the two of the thread can delete it."));
@@ -313,13 +316,28 @@ impl Batch<'_, '_> {
             None => import::direct_thread(self.tx, sender, receiver, None, created_at, self.now)?,
         };
         let Marks { status, unread, cleared_by } = &marks;
-        let message = PastMessage { id, ext_id: &ext_id, sender, created_at, status: *status, text: &text, cleared_by };
+        let message =
+            PastMessage { id, ext_id: &ext_id, sender, created_at, status: *status, text: &text, file, cleared_by };
         let seq = import::append(self.tx, thread, message, self.now)?;
         let firsts = self.touched.entry(thread).or_default();
         if *unread && firsts.iter().all(|first| first.user != receiver) {
             firsts.push(FirstUnread { user: receiver, seq });
         }
         Ok(true)
+    }
+
+    fn says_something(&self, sender: UserId, text: &str, file: Option<FileUuid>) -> Result<()> {
+        // A file says enough by itself.
+        if file.is_none() || !text.is_empty() {
+            check_message_text(text, self.max_message_chars)
+                .map_err(|problem| Error::Invalid(vec![FieldProblem::text("text", problem)]))?;
+        }
+        match file {
+            Some(uuid) if past::showable(self.tx, sender, uuid)?.is_none() => {
+                Err(Error::field("file", ErrorCode::DoesNotExist, "Its sender has no such file."))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn known(&self, user: UserId, field: &'static str) -> Result<()> {

@@ -3,9 +3,9 @@
 
 use crate::import_format::VERSION;
 use parlour_core::import::OWN_KEY;
-use parlour_store::export::{Item, Line};
+use parlour_store::export::{self, Item, Line, Picture};
 use parlour_types::model::{MessageStatus, Profile, Settings, User, UserChange};
-use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+use parlour_types::{FileUuid, MessageId, ThreadId, Timestamp, UserId};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::Write;
@@ -36,6 +36,20 @@ enum Written<'a> {
         #[serde(flatten)]
         settings: Settings,
     },
+    File {
+        owner: UserId,
+        uuid: FileUuid,
+        filename: String,
+        mimetype: String,
+        size: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration: Option<i64>,
+        created_at: Timestamp,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        thumbnail: Option<Thumbnail>,
+    },
     Thread {
         id: ThreadId,
         participants: [UserId; 2],
@@ -51,11 +65,20 @@ enum Written<'a> {
         status: Option<MessageStatus>,
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<FileUuid>,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         unread: bool,
         #[serde(skip_serializing_if = "<[_]>::is_empty")]
         cleared_by: &'a [UserId],
     },
+}
+
+#[derive(Serialize)]
+struct Thumbnail {
+    uuid: FileUuid,
+    mimetype: String,
+    size: i64,
 }
 
 /// Writes the first line.
@@ -70,6 +93,7 @@ pub(crate) fn write_line(to: &mut impl Write, item: Item<'_>) -> std::io::Result
         Item::Follow(follower, followed, created_at) => Written::Follow { follower, followed, created_at },
         Item::Hide(user, hidden, created_at) => Written::Hide { user, hidden, created_at },
         Item::Settings(user, settings) => Written::Settings { user, settings },
+        Item::File(file) => self::file(*file),
         Item::Thread(thread) => Written::Thread {
             id: thread.id,
             participants: [thread.creator_id, thread.other_id],
@@ -85,6 +109,21 @@ fn write(to: &mut impl Write, line: &Written<'_>) -> std::io::Result<()> {
     to.write_all(b"\n")
 }
 
+fn file(file: export::File) -> Written<'static> {
+    let thumbnail = file.picture.map(|Picture { uuid, mimetype, size }| Thumbnail { uuid, mimetype, size });
+    Written::File {
+        owner: file.owner,
+        uuid: file.uuid,
+        filename: file.facts.filename,
+        mimetype: file.facts.mimetype,
+        size: file.facts.size,
+        duration: file.facts.duration,
+        created_at: file.created_at,
+        lost: file.is_lost,
+        thumbnail,
+    }
+}
+
 fn message(line: Line<'_>) -> Written<'_> {
     let shown = line.status == MessageStatus::Created;
     Written::Message {
@@ -94,7 +133,8 @@ fn message(line: Line<'_>) -> Written<'_> {
         receiver: line.receiver,
         created_at: line.created_at,
         status: (!shown).then_some(line.status),
-        text: shown.then_some(line.text),
+        text: (shown && !(line.text.is_empty() && line.file.is_some())).then_some(line.text),
+        file: line.file,
         unread: line.unread,
         cleared_by: line.cleared_by,
     }

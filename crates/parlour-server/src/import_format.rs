@@ -2,9 +2,10 @@
 
 use crate::json_row::{parse_row, parse_strict, parse_user};
 use parlour_core::FieldProblem;
+use parlour_core::files::{PastFile, PastPicture};
 use parlour_core::import::{Marks, Record};
 use parlour_types::model::{MessageStatus, Settings};
-use parlour_types::{ErrorCode, MessageId, ThreadId, Timestamp, UserId};
+use parlour_types::{ErrorCode, FileUuid, MessageId, ThreadId, Timestamp, UserId};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -15,6 +16,8 @@ pub(crate) const VERSION: i64 = 1;
 pub enum Line {
     /// The first one, which says that this is an import and of which version.
     Header,
+    /// A file to import, whose content is elsewhere.
+    File(Box<PastFile>),
     /// Something to import.
     Record(Record),
 }
@@ -71,6 +74,36 @@ struct ThreadLine {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct FileLine {
+    owner: UserId,
+    uuid: FileUuid,
+    filename: String,
+    #[serde(default)]
+    mimetype: Option<String>,
+    #[serde(default)]
+    size: Option<i64>,
+    #[serde(default)]
+    duration: Option<i64>,
+    #[serde(deserialize_with = "time")]
+    created_at: Timestamp,
+    #[serde(default)]
+    lost: bool,
+    #[serde(default)]
+    thumbnail: Option<ThumbnailPart>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThumbnailPart {
+    uuid: FileUuid,
+    #[serde(default)]
+    mimetype: Option<String>,
+    #[serde(default)]
+    size: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct MessageLine {
     #[serde(default)]
     id: Option<MessageId>,
@@ -81,6 +114,8 @@ struct MessageLine {
     created_at: Timestamp,
     #[serde(default)]
     text: Option<String>,
+    #[serde(default)]
+    file: Option<FileUuid>,
     #[serde(default)]
     status: Option<Taken>,
     #[serde(default)]
@@ -146,9 +181,10 @@ pub(crate) fn parse_line(line: &[u8]) -> Result<Line, FieldProblem> {
             let ThreadLine { id, participants, created_at } = parse_row(row)?;
             Ok(Line::Record(Record::Thread { id, participants, created_at }))
         }
+        Some("file") => Ok(Line::File(Box::new(file(parse_row(row)?)))),
         Some("message") => Ok(Line::Record(message(parse_row(row)?)?)),
         _ => {
-            let message = "Must be parlour, user, follow, hide, settings, thread or message.";
+            let message = "Must be parlour, user, follow, hide, settings, file, thread or message.";
             Err(FieldProblem::new("type", ErrorCode::Invalid, message))
         }
     }
@@ -165,10 +201,20 @@ fn settings(line: SettingsLine) -> Record {
     Record::Settings { user: line.user, settings }
 }
 
+fn file(line: FileLine) -> PastFile {
+    let FileLine { owner, uuid, filename, mimetype, size, duration, created_at, lost, thumbnail } = line;
+    let thumbnail = thumbnail.map(|ThumbnailPart { uuid, mimetype, size }| PastPicture { uuid, mimetype, size });
+    PastFile { owner, uuid, filename, mimetype, size, duration, created_at, is_lost: lost, thumbnail }
+}
+
 fn message(line: MessageLine) -> Result<Record, FieldProblem> {
-    let MessageLine { id, ext_id, sender, receiver, created_at, text, status, unread, cleared_by } = line;
+    let MessageLine { id, ext_id, sender, receiver, created_at, text, file, status, unread, cleared_by } = line;
+    if status.is_some() && file.is_some() {
+        return Err(FieldProblem::new("file", ErrorCode::Invalid, "A message that was taken back has no file."));
+    }
     let (status, text) = match (status, text) {
         (None, Some(text)) => (MessageStatus::Created, text),
+        (None, None) if file.is_some() => (MessageStatus::Created, String::new()),
         (None, None) => return Err(FieldProblem::new("text", ErrorCode::Required, "This field is required.")),
         (Some(_), Some(_)) => {
             return Err(FieldProblem::new("text", ErrorCode::Invalid, "A message that was taken back has no text."));
@@ -177,5 +223,5 @@ fn message(line: MessageLine) -> Result<Record, FieldProblem> {
         (Some(Taken::Deleted), None) => (MessageStatus::Deleted, String::new()),
     };
     let marks = Marks { status, unread: unread && status != MessageStatus::Deleted, cleared_by };
-    Ok(Record::Message { id, ext_id, sender, receiver, created_at, text, marks })
+    Ok(Record::Message { id, ext_id, sender, receiver, created_at, text, file, marks })
 }

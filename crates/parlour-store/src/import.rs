@@ -3,11 +3,12 @@
 use crate::db::{Read, Source, Tx, params};
 use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
+use crate::files::past;
 use crate::messages::{newest, status_code};
 use crate::positions::position_at;
 use crate::threads::{Membership, Newest, Standing, members, membership_with, open_direct, settle};
 use parlour_types::model::{MessageStatus, Thread};
-use parlour_types::{MessageId, Seq, ThreadId, Timestamp, UserId};
+use parlour_types::{FileUuid, MessageId, Seq, ThreadId, Timestamp, UserId};
 
 const ABSENT: StoreError = StoreError::Inconsistent { table: "threads", what: "absence of a thread just opened" };
 
@@ -107,6 +108,8 @@ pub struct PastMessage<'a> {
     pub status: MessageStatus,
     /// Its text, if it still has one.
     pub text: &'a str,
+    /// The sender's file that it shows.
+    pub file: Option<FileUuid>,
     /// Who has deleted the thread for themselves up to here.
     pub cleared_by: &'a [UserId],
 }
@@ -167,9 +170,13 @@ fn append_shown(tx: &Tx<'_>, thread: ThreadId, id: MessageId, message: PastMessa
     let status = status_code(message.status);
     tx.execute_one(
         "storing a message",
-        "insert into messages (thread_id, seq, id, sender_id, created_at, status, text) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![thread, seq, id, message.sender, message.created_at, status, message.text],
+        "insert into messages (thread_id, seq, id, sender_id, created_at, status, text, file_uuid)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![thread, seq, id, message.sender, message.created_at, status, message.text, message.file.as_ref(),],
     )?;
+    if let Some(file) = message.file {
+        past::attach(tx, message.sender, file)?;
+    }
     Ok(seq)
 }
 

@@ -6,6 +6,7 @@
 mod arrive;
 mod open;
 mod parts;
+mod past;
 mod prepare;
 mod removal;
 mod upload;
@@ -13,6 +14,7 @@ mod upload;
 pub use arrive::{Claims, Incoming};
 pub use open::{OpenFile, open, read};
 pub use parts::{Finish, Part, finish, upload_part};
+pub use past::{PastFile, PastPicture, import_file};
 pub use removal::{remove_due, remove_leftovers};
 pub use upload::{upload, upload_thumbnail};
 

@@ -49,7 +49,7 @@ pub(super) async fn prepare_picture(core: &Core, incoming: Incoming) -> Result<P
     work_on_image(core, move || picture_of(&mut BufReader::new(file), mimetype, &limits(&rules), to)).await
 }
 
-async fn recognize(core: &Core, file: File) -> Result<(File, &'static str)> {
+pub(super) async fn recognize(core: &Core, file: File) -> Result<(File, &'static str)> {
     on_a_thread(core, move || {
         let mut file = file;
         file.seek(SeekFrom::Start(0))?;

@@ -2,6 +2,7 @@
 
 mod backup;
 mod config;
+mod contents;
 mod copy;
 mod demo;
 mod doctor;
@@ -70,9 +71,9 @@ enum Command {
     Follow(follow::FollowArgs),
     /// End a follow.
     Unfollow(follow::FollowArgs),
-    /// Write users, follows and messages to a file in the import's format, or to standard output as "-".
+    /// Write users, follows, files and messages to a file in the import's format, or to standard output as "-".
     Export(export::ExportArgs),
-    /// Bring in users, follows and messages from a file, or from standard input as "-".
+    /// Bring in users, follows, files and messages from a file, or from standard input as "-".
     Import(import::ImportArgs),
     /// Copy the whole database into one file, also beside a running server.
     Backup(backup::BackupArgs),

@@ -230,6 +230,7 @@ async fn import_past(server: &TestServer, messages: &[(&str, i64, i64)]) -> Vec<
         receiver: user_id(3 - sender),
         created_at: server.now().plus_micros(seconds * 1_000_000),
         text: (*text).to_owned(),
+        file: None,
         marks: Marks::default(),
     });
     import_batch(&server.app.core, records.collect(), OnRefusal::GoOn).await.unwrap()

@@ -21,7 +21,7 @@ async fn import_thread_3(server: &TestServer) {
     records.extend((1..=25).map(|n| {
         let (sender, receiver) = if n % 2 == 0 { (ann, bob) } else { (bob, ann) };
         let (id, ext_id, text) = (MessageId::new(100 + n), format!("m{n}"), format!("message {n}"));
-        Record::Message { id, ext_id, sender, receiver, created_at: at(n), text, marks: Marks::default() }
+        Record::Message { id, ext_id, sender, receiver, created_at: at(n), text, file: None, marks: Marks::default() }
     }));
     import_batch(&server.app.core, records, OnRefusal::Stop).await.unwrap();
 }

@@ -4,6 +4,7 @@
 //! Everything here names a file together with its owner: somebody else's file is as good as none.
 
 pub mod parts;
+pub mod past;
 pub mod removal;
 pub mod stored;
 

@@ -186,6 +186,7 @@ fn history(now: Timestamp) -> Vec<Record> {
                 receiver: user(receiver),
                 created_at: at(index),
                 text: LINES[(index + age) % LINES.len()].into(),
+                file: None,
                 marks: Marks::default(),
             });
             next_message += 1;
