@@ -167,7 +167,7 @@ fn newest(all: Vec<StoredPart>) -> Vec<StoredPart> {
     newest
 }
 
-async fn forget_parts(core: &Core, owner: UserId, uuid: FileUuid, gone: Vec<StoredPart>) -> Result<()> {
+pub(super) async fn forget_parts(core: &Core, owner: UserId, uuid: FileUuid, gone: Vec<StoredPart>) -> Result<()> {
     if gone.is_empty() {
         return Ok(());
     }

@@ -1,4 +1,6 @@
+use super::parts::forget_parts;
 use crate::{Core, Result};
+use parlour_store::files::parts;
 use parlour_store::files::removal::{Remains, condemn, due, forget};
 use parlour_store::objects::ObjectName;
 
@@ -27,9 +29,24 @@ pub async fn remove_due(core: &Core) -> Result<u64> {
             gone += core.store.write(move |tx| forget(tx, owner, &remains)).await?;
         }
         if last {
-            return Ok(gone);
+            break;
         }
     }
+    remove_parts_of_whole_files(core).await?;
+    Ok(gone)
+}
+
+/// A server that is killed right after a file became whole leaves its parts. The file is finished again by nobody, so that they would stay as
+/// long as it does.
+async fn remove_parts_of_whole_files(core: &Core) -> Result<()> {
+    let found = core.store.read(move |read| parts::of_whole_files(read, AT_ONCE)).await?;
+    for (owner, uuid) in found {
+        // Not while they are being removed by whoever finishes it.
+        let _alone = core.files.alone_with(uuid).await;
+        let all = core.store.read(move |read| parts::list(read, owner, uuid)).await?;
+        forget_parts(core, owner, uuid, all).await?;
+    }
+    Ok(())
 }
 
 /// Removes what is left of files that were being stored when a process was killed. Answers how many there were.

@@ -89,6 +89,20 @@ pub fn stored(tx: &Tx<'_>, owner: UserId, uuid: FileUuid, (index, attempt): (i64
     Ok(changed == 1)
 }
 
+/// Up to `limit` files that are whole and still have parts, with their owners: whoever finished them was killed before the parts were gone.
+///
+/// # Errors
+/// A failure of the store.
+pub fn of_whole_files(read: &Read<'_>, limit: i64) -> Result<Vec<(UserId, FileUuid)>> {
+    read.rows(
+        "select distinct p.owner_id, p.uuid from file_parts p
+         join files f on f.owner_id = p.owner_id and f.uuid = p.uuid
+         where f.state in (1, 3) limit ?1",
+        params![limit],
+        |row| Ok((row.user_id(0)?, row.file_uuid(1)?)),
+    )
+}
+
 /// Forgets tries whose objects are gone.
 ///
 /// # Errors
