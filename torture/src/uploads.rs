@@ -22,8 +22,11 @@ use uploader::{Ledger, Uploader, content};
 /// Members who upload.
 const UPLOADERS: usize = 6;
 
-/// Unfinished uploads are given up so soon, and looked for so often.
-const SETTINGS: [&str; 2] = ["files.upload_lifetime=4s", "files.cleanup_interval=1s"];
+/// Unfinished uploads are given up so soon, and looked for so often; a member may have more of them than one who is never cut off.
+const SETTINGS: [&str; 3] = ["files.upload_lifetime=4s", "files.cleanup_interval=1s", "files.max_open_uploads=10000"];
+
+/// Problems of the uploaders that are told.
+const TOLD: usize = 20;
 
 /// From the last request to a store in which only what is known is left.
 const SWEPT: Duration = Duration::from_secs(20);
@@ -52,7 +55,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let compared = compare(&mut server.client(), &community, &ledger, files.len(), &mut report)?;
     let unfinished = send_unfinished(&mut server.client(), &community, &ledger, &mut report)?;
     let swept = wait_until_swept(&start.data_dir, &mut report);
-    report.problems.extend(ledger.take_problems());
+    report.problems.extend(ledger.take_problems().into_iter().take(TOLD));
     context.stop_and_examine(server, &start, &mut report)?;
     report.look_for_panics(&start.log)?;
     let full = full_disk::run(context, &mut report)?;
