@@ -59,7 +59,8 @@ fn lines_of(exported: &str, kind: &str) -> Vec<Value> {
     lines.filter(|line| line["type"] == kind).collect()
 }
 
-#[both_databases]
+/// The demo keeps a database of its own, in a file.
+#[tokio::test]
 async fn the_demo_survives_the_round_trip_and_knows_its_own_export() {
     let folder = tempfile::tempdir().unwrap();
     drop(Demo::start(folder.path()));
