@@ -8,9 +8,9 @@ use parlour_core::files::PastFile;
 use parlour_core::import::Record;
 use parlour_fuzz::CANARY;
 use parlour_server::fuzzing::{Line, import_line};
-use parlour_types::{FileUuid, Timestamp};
 use parlour_types::id::MAX_ID;
 use parlour_types::model::MessageStatus;
+use parlour_types::{FileUuid, Timestamp};
 use serde_json::{Value, json};
 
 fuzz_target!(|data: &[u8]| {
@@ -45,7 +45,9 @@ fuzz_target!(|data: &[u8]| {
 /// A uuid is written in lower case, also that of a thumbnail, which may say less or more with null.
 fn is_same_file(kept: &Value, given: &Value) -> bool {
     match (kept, given) {
-        (Value::String(kept), Value::String(given)) => FileUuid::parse(given).is_some_and(|uuid| *kept == uuid.to_string()),
+        (Value::String(kept), Value::String(given)) => {
+            FileUuid::parse(given).is_some_and(|uuid| *kept == uuid.to_string())
+        }
         (Value::Object(kept), Value::Object(given)) => given.iter().all(|(key, given)| {
             let kept = kept.get(key).unwrap_or(&Value::Null);
             kept == given || is_same_file(kept, given)

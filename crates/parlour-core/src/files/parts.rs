@@ -100,8 +100,8 @@ fn superseded(
     if !parts::stored(tx, owner, uuid, (index, attempt))? {
         return Ok(None);
     }
-    let mut tries = parts::list(tx, owner, uuid)?;
-    tries.retain(|one| one.index == index && one.stored);
+    let mut tries = parts::tries(tx, owner, uuid, index)?;
+    tries.retain(|one| one.stored);
     if find(tx, owner, uuid)?.is_some_and(|file| file.state == FileState::Uploading) {
         tries.pop();
     }
@@ -127,9 +127,8 @@ async fn begin_part(core: &Core, caller: Caller, part: &Part) -> Result<(FileUui
             } else {
                 let Some(file) = find(tx, owner, uuid)? else { return unknown("uuid") };
                 fits(&file, total_parts, total_size)?;
-                let others = newest(parts::list(tx, owner, uuid)?).into_iter().filter(|one| one.index != index);
-                let before: i64 = others.map(|one| one.size).sum();
-                check_size(&rules.files, before.unsigned_abs().saturating_add(bytes))?;
+                let others = parts::size_of_others(tx, owner, uuid, index)?;
+                check_size(&rules.files, others.unsigned_abs().saturating_add(bytes))?;
             }
             match parts::begin(tx, owner, uuid, (index, byte_offset, signed(bytes)), expires_at)? {
                 Some(attempt) => Ok((uuid, attempt)),

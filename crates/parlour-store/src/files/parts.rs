@@ -1,7 +1,7 @@
 //! Parts of files that are uploading. A part may be sent again: each try is an object of its own, and the newest that was stored counts.
 
 use super::{FileState, account, find};
-use crate::db::{Read, Tx, params};
+use crate::db::{Read, Row, Tx, params};
 use crate::error::Result;
 
 use parlour_types::{FileUuid, Timestamp, UserId};
@@ -30,16 +30,47 @@ pub fn list(read: &Read<'_>, owner: UserId, uuid: FileUuid) -> Result<Vec<Part>>
         "select part_index, attempt, byte_offset, size, stored from file_parts where owner_id = ?1 and uuid = ?2
          order by part_index, attempt",
         params![owner, &uuid],
-        |row| {
-            Ok(Part {
-                index: row.int(0)?,
-                attempt: row.int(1)?,
-                byte_offset: row.int_opt(2)?,
-                size: row.int(3)?,
-                stored: row.flag(4)?,
-            })
-        },
+        decode,
     )
+}
+
+fn decode(row: &Row<'_>) -> Result<Part> {
+    Ok(Part {
+        index: row.int(0)?,
+        attempt: row.int(1)?,
+        byte_offset: row.int_opt(2)?,
+        size: row.int(3)?,
+        stored: row.flag(4)?,
+    })
+}
+
+/// Every try of one part, in order.
+///
+/// # Errors
+/// A failure of the store.
+pub fn tries(read: &Read<'_>, owner: UserId, uuid: FileUuid, index: i64) -> Result<Vec<Part>> {
+    read.rows(
+        "select part_index, attempt, byte_offset, size, stored from file_parts
+         where owner_id = ?1 and uuid = ?2 and part_index = ?3 order by attempt",
+        params![owner, &uuid, index],
+        decode,
+    )
+}
+
+/// Bytes of all parts but one, each as it was stored last.
+///
+/// # Errors
+/// A failure of the store.
+pub fn size_of_others(read: &Read<'_>, owner: UserId, uuid: FileUuid, index: i64) -> Result<i64> {
+    let size = read.row(
+        "select cast(coalesce(sum(p.size), 0) as bigint) from file_parts p
+         where p.owner_id = ?1 and p.uuid = ?2 and p.part_index <> ?3 and p.stored = 1 and not exists (
+             select 1 from file_parts later where later.owner_id = p.owner_id and later.uuid = p.uuid
+                 and later.part_index = p.part_index and later.attempt > p.attempt and later.stored = 1)",
+        params![owner, &uuid, index],
+        |row| row.int(0),
+    )?;
+    Ok(size.unwrap_or(0))
 }
 
 /// Begins to store a part, and answers which try it is; `None` when the file is no longer uploading. The upload lives until `expires_at`.
