@@ -66,4 +66,9 @@ fn print(common: &Common, copied: &Copied, seconds: f64, to: &Location) {
     let (size, speed) = (bytesize::ByteSize::b(*bytes), a_second(*rows));
     let begun = if *resumed { format!(", {rows} of them by this run") } else { String::new() };
     println!("{in_all} rows copied to {to} and verified{begun}: {size} in {seconds:.1} s, {speed} rows/s");
+    if tables.iter().any(|(table, rows)| *table == "files" && *rows > 0) {
+        println!(
+            "the files themselves are not in the database: see docs/OPERATIONS.md, \"Moving to PostgreSQL, and back\""
+        );
+    }
 }

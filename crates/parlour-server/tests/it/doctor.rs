@@ -1,6 +1,6 @@
 //! `parlour doctor`: every counter, position and row that is wrong is named, healed beside a running server, and shown right at once.
 
-mod files;
+pub(crate) mod files;
 
 use crate::cli::parlour;
 use parlour_testkit::{Backend, Member, TestServer, backend, both_databases, run_sql};

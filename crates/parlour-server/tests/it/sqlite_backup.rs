@@ -1,5 +1,7 @@
 //! `parlour backup` and `parlour restore`: nothing acknowledged is missing from a copy, and a copy takes the database's place whole or not at all.
 
+mod files;
+
 use crate::cli::{Background, parlour, serve};
 use parlour_testkit::{TestServer, texts};
 use rusqlite::Connection;
