@@ -4,7 +4,7 @@ use crate::{Caller, Core, Result};
 use md5::{Digest as _, Md5};
 use parlour_store::files::{Usage, usage};
 use parlour_store::{Read, users};
-use parlour_types::ErrorCode;
+use parlour_types::{ErrorCode, Timestamp};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use subtle::ConstantTimeEq as _;
@@ -84,26 +84,40 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
     done.map_err(|error| core.files.objects.spool_failed(error).into())
 }
 
-/// Looks whether the caller may store `bytes` more, in a file more if `new_file`. Asked once before any work is done and once more in the
-/// transaction that begins to store.
+/// What bytes that come belong to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Adds {
+    /// A file that is there, or none.
+    Nothing,
+    /// A file more, which comes whole.
+    File,
+    /// A file more, which comes in parts.
+    FileInParts,
+}
+
+/// An upload that no part came to for so long does not count as open: most were given up. In microseconds.
+const IDLE: i64 = 3_600_000_000;
+
+/// Looks whether the caller may store `bytes` more. Asked once before any work is done and once more in the transaction that begins to store.
 pub(super) fn admit_upload(
     read: &Read<'_>,
     caller: Caller,
-    rules: &FileRules,
-    (new_file, bytes): (bool, u64),
+    (rules, now): (&FileRules, Timestamp),
+    (adds, bytes): (Adds, u64),
 ) -> Result<()> {
     active(users::account(read, caller.user_id)?)?;
-    let Usage { files, bytes: stored, uploading } = usage(read, caller.user_id)?;
+    let expires_after = now.plus_micros((rules.upload_lifetime_micros - IDLE).max(0));
+    let Usage { files, bytes: stored, uploading } = usage(read, caller.user_id, expires_after)?;
     let over = |have: i64, more: u64, most: u64| have.unsigned_abs().saturating_add(more) > most;
     if over(stored, bytes, rules.quota_bytes) {
         let message = format!("Your files may take {} bytes in all.", rules.quota_bytes);
         return refuse("file", ErrorCode::QuotaExceeded, message);
     }
-    if new_file && over(files, 1, rules.quota_files) {
+    if adds != Adds::Nothing && over(files, 1, rules.quota_files) {
         let message = format!("You may have {} files in all.", rules.quota_files);
         return refuse("file", ErrorCode::QuotaExceeded, message);
     }
-    if new_file && over(uploading, 1, rules.max_open_uploads) {
+    if adds == Adds::FileInParts && over(uploading, 1, rules.max_open_uploads) {
         let message = format!("You may be uploading {} files at a time.", rules.max_open_uploads);
         return refuse("file", ErrorCode::QuotaExceeded, message);
     }
@@ -111,7 +125,7 @@ pub(super) fn admit_upload(
 }
 
 /// The same before any work is done.
-pub(super) async fn admit_early(core: &Core, caller: Caller, new_file: bool, bytes: u64) -> Result<()> {
-    let rules = std::sync::Arc::clone(&core.rules);
-    core.store.read(move |read| admit_upload(read, caller, &rules.files, (new_file, bytes))).await
+pub(super) async fn admit_early(core: &Core, caller: Caller, adds: Adds, bytes: u64) -> Result<()> {
+    let (rules, now) = (std::sync::Arc::clone(&core.rules), core.clock.now());
+    core.store.read(move |read| admit_upload(read, caller, (&rules.files, now), (adds, bytes))).await
 }

@@ -1,4 +1,4 @@
-use super::arrive::{Claims, Incoming, admit_early, admit_upload, check_size, on_a_thread};
+use super::arrive::{Adds, Claims, Incoming, admit_early, admit_upload, check_size, on_a_thread};
 use super::prepare::prepare;
 use super::upload::{facts, signed, store};
 use super::{MAX_PARTS, refuse, unknown};
@@ -29,6 +29,12 @@ pub struct Part {
     pub total_size: Option<u64>,
     /// Its bytes.
     pub incoming: Incoming,
+}
+
+impl Part {
+    const fn adds(&self) -> Adds {
+        if self.uuid.is_none() { Adds::FileInParts } else { Adds::Nothing }
+    }
 }
 
 /// The end of an upload in parts (contract §2.8, I).
@@ -74,7 +80,7 @@ pub async fn upload_part(
         None => core.limits.count(Action::Upload, caller, address, 1)?,
         Some(_) => None,
     };
-    admit_early(core, caller, part.uuid.is_none(), part.incoming.size).await?;
+    admit_early(core, caller, part.adds(), part.incoming.size).await?;
     let (uuid, attempt) = begin_part(core, caller, &part).await?;
     let name = ObjectName::Part { uuid, index: part.index, attempt };
     core.files.objects.put(name, part.incoming.file, part.incoming.size).await?;
@@ -113,14 +119,14 @@ async fn begin_part(core: &Core, caller: Caller, part: &Part) -> Result<(FileUui
     let owner = caller.user_id;
     let (index, total_parts, bytes) = (part.index, part.total_parts, part.incoming.size);
     let (byte_offset, total_size) = (part.byte_offset.map(signed), part.total_size.map(signed));
-    let given = part.uuid;
+    let (given, adds) = (part.uuid, part.adds());
     let uuid = given.unwrap_or_else(FileUuid::random);
     let filename = part.incoming.filename.clone().unwrap_or_default();
     let facts = FileFacts { filename, mimetype: String::new(), size: 0, duration: None };
     let (rules, now, expires_at) = (Arc::clone(&core.rules), core.clock.now(), core.upload_expiry());
     core.store
         .write(move |tx| {
-            admit_upload(tx, caller, &rules.files, (given.is_none(), bytes))?;
+            admit_upload(tx, caller, (&rules.files, now), (adds, bytes))?;
             if given.is_none() {
                 let whole = NewFile::whole(owner, uuid, &facts, expires_at);
                 files::begin(tx, &NewFile { total_parts: Some(total_parts), total_size, ..whole }, now)?;
@@ -182,7 +188,7 @@ pub(super) async fn forget_parts(core: &Core, owner: UserId, uuid: FileUuid, gon
 /// [`Error::Invalid`] while parts are missing or do not fit together, and for what is not taken.
 pub async fn finish(core: &Core, caller: Caller, finish: Finish) -> Result<FileUuid> {
     let (owner, uuid) = (caller.user_id, finish.uuid);
-    admit_early(core, caller, false, 0).await?;
+    admit_early(core, caller, Adds::Nothing, 0).await?;
     let _alone = core.files.alone_with(uuid).await;
     let found = core.store.read(move |read| Ok((find(read, owner, uuid)?, parts::list(read, owner, uuid)?)));
     let (file, all) = found.await.map_err(|error: StoreError| Error::from(error))?;

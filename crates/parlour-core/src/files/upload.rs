@@ -1,8 +1,9 @@
-use super::arrive::{Claims, Incoming, admit_early, admit_upload};
+use super::arrive::{Adds, Claims, Incoming, admit_early, admit_upload};
 use super::prepare::{Picture, Prepared, prepare, prepare_picture};
 use super::unknown;
 use crate::limits::{Action, Allowance};
 use crate::{Caller, Core, Result};
+use parlour_store::StoreError;
 use parlour_store::files::{self, FileFacts, FileState, NewFile, complete, find, set_thumbnail};
 use parlour_store::objects::ObjectName;
 use parlour_types::{FileUuid, UserId};
@@ -21,7 +22,7 @@ pub async fn upload(
     claims: Claims,
 ) -> Result<(FileUuid, Option<Allowance>)> {
     let allowance = core.limits.count(Action::Upload, caller, address, 1)?;
-    admit_early(core, caller, true, incoming.size).await?;
+    admit_early(core, caller, Adds::File, incoming.size).await?;
     let incoming = incoming.keep_promises(core, claims).await?;
     let filename = incoming.filename.clone();
     let prepared = prepare(core, incoming).await?;
@@ -32,13 +33,17 @@ pub async fn upload(
     let more = prepared.size + prepared.picture.as_ref().map_or(0, |picture| picture.size);
     core.store
         .write(move |tx| {
-            admit_upload(tx, caller, &rules.files, (true, more))?;
+            admit_upload(tx, caller, (&rules.files, now), (Adds::File, more))?;
             let new = NewFile { total_parts: Some(1), ..NewFile::whole(caller.user_id, uuid, &begun, expires_at) };
             files::begin(tx, &new, now)?;
             Ok::<_, crate::Error>(())
         })
         .await?;
-    store(core, caller.user_id, uuid, prepared, facts).await?;
+    if !store(core, caller.user_id, uuid, prepared, facts).await? {
+        // It took longer than an upload may lie still, and was given up.
+        core.files.objects.delete(ObjectName::File(uuid)).await?;
+        return Err(StoreError::TimedOut.into());
+    }
     Ok((uuid, allowance))
 }
 
@@ -95,7 +100,7 @@ pub async fn upload_thumbnail(
     claims: Claims,
 ) -> Result<FileUuid> {
     let owner = caller.user_id;
-    admit_early(core, caller, false, incoming.size).await?;
+    admit_early(core, caller, Adds::Nothing, incoming.size).await?;
     let file = core.store.read(move |read| find(read, owner, parent)).await?;
     let Some(file) = file.filter(|file| file.state == FileState::Ready && file.parent.is_none()) else {
         return unknown("parentuuid");

@@ -90,7 +90,10 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("files.quota", "Bytes of all files of one member at the most, with the thumbnails of them."),
     key("files.quota_files", "Files of one member at the most."),
-    key("files.max_open_uploads", "Files that one member may be uploading in parts at a time."),
+    key(
+        "files.max_open_uploads",
+        "Files that one member may be uploading in parts at a time. One that no part came to for an hour does not count.",
+    ),
     key(
         "files.types",
         "MIME types that are taken. A file's type is decided by its bytes. What a browser would run, such as text/html or image/svg+xml, is sent as a download if you add it.",

@@ -1,13 +1,15 @@
 use crate::app::App;
 use parlour_core::files::{remove_due, remove_leftovers};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
-/// The store is looked through for what a killed server left in it: at the start, and then every so many turns.
+/// The store is looked through for what a killed server left in it: at the first turn, and then every so many.
 const TURNS_OF_LEFTOVERS: u64 = 60;
 
 /// Removes files that are due, again and again. Several servers may do so at once.
 pub(crate) async fn remove_files(app: App) {
-    let mut turns = tokio::time::interval(app.config.files.cleanup_interval.get());
+    let interval = app.config.files.cleanup_interval.get();
+    // Not at once: a server that has just started has callers to answer.
+    let mut turns = tokio::time::interval_at(Instant::now() + interval, interval);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for turn in 0_u64.. {
         turns.tick().await;

@@ -192,20 +192,20 @@ pub struct Usage {
     pub files: i64,
     /// Bytes of everything stored.
     pub bytes: i64,
-    /// Files that are uploading.
+    /// Files whose upload goes on.
     pub uploading: i64,
 }
 
-/// How much `owner` has stored.
+/// How much `owner` has stored; of what is uploading, what would expire after this time.
 ///
 /// # Errors
 /// A failure of the store.
-pub fn usage(read: &Read<'_>, owner: UserId) -> Result<Usage> {
+pub fn usage(read: &Read<'_>, owner: UserId, expires_after: Timestamp) -> Result<Usage> {
     let usage = read.row(
         "select coalesce((select files from file_usage where user_id = ?1), 0),
              coalesce((select bytes from file_usage where user_id = ?1), 0),
-             (select count(*) from files where owner_id = ?1 and state = 0)",
-        params![owner],
+             (select count(*) from files where owner_id = ?1 and state = 0 and expires_at > ?2)",
+        params![owner, expires_after],
         |row| Ok(Usage { files: row.int(0)?, bytes: row.int(1)?, uploading: row.int(2)? }),
     )?;
     Ok(usage.unwrap_or_default())

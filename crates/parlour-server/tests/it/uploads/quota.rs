@@ -56,6 +56,11 @@ async fn a_member_uploads_only_so_many_files_at_a_time() {
     ann.try_chunk(Some(uuid), (1, 2), ("a.pdf", PDF, b"end")).await.expect(200);
     ann.try_done(uuid, "a.pdf", 2).await.expect(200);
     begin().await.expect(200);
+    begin().await.refused_field("file", "quota_exceeded");
+    ann.upload("whole.pdf", PDF, &bytes).await;
+    // What was given up keeps nobody from uploading.
+    server.advance(Duration::from_secs(3_601));
+    begin().await.expect(200);
 }
 
 #[both_databases]
