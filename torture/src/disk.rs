@@ -34,11 +34,14 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// A disk with the files of `folder`, all of them synced.
+    /// A disk with the files of `folder`, all of them synced. Those of messages are in folders of their own, and nobody sends any here.
     pub(crate) fn holding(folder: &Path) -> Result<Self> {
         let mut disk = Self::default();
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
+            if !entry.file_type()?.is_file() {
+                continue;
+            }
             let file = File { durable: std::fs::read(entry.path())?, named: true, ..File::default() };
             disk.files.insert(entry.file_name().to_string_lossy().into_owned(), file);
         }
