@@ -129,17 +129,27 @@ pub(crate) struct Client {
     address: SocketAddr,
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
+    /// When it was last of use.
+    used: Option<Instant>,
 }
+
+/// A connection that lay idle for so long may be closed by the server in the moment in which it is written to.
+const IDLE: Duration = Duration::from_secs(4);
 
 impl Client {
     pub(crate) const fn new(address: SocketAddr) -> Self {
-        Self { address, stream: None, buffer: Vec::new() }
+        Self { address, stream: None, buffer: Vec::new(), used: None }
     }
 
     /// Asks once, without trying again.
     pub(crate) fn ask(&mut self, request: &Request) -> Result<Answer, Unanswered> {
         let mut progress = Unanswered { written: None, received: 0, cause: ErrorKind::Other.into() };
-        match self.exchange(request, &mut progress) {
+        if self.used.is_some_and(|used| used.elapsed() > IDLE) {
+            self.stream = None;
+        }
+        let exchanged = self.exchange(request, &mut progress);
+        self.used = Some(Instant::now());
+        match exchanged {
             Ok(answer) => {
                 if request.close || answer.header("connection") == Some("close") {
                     self.stream = None;
