@@ -204,7 +204,8 @@ fn page(
         params![thread.id, seq_at(read, thread, last - rows + 1)?, rows],
         |row| {
             let message = message_row(row, 0, 5, thread)?;
-            let file = row.file_uuid_opt(6)?.map(|uuid| attachment(read, message.sender_id, uuid)).transpose()?;
+            let file =
+                row.file_uuid_opt(6)?.map(|uuid| attachment(read, message.sender_id, uuid)).transpose()?.flatten();
             see(message.with(file.as_ref()));
             Ok(())
         },

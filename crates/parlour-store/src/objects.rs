@@ -4,6 +4,9 @@
 //! answers. Nothing is held in memory but the piece that is on its way. Errors say what happened and name no object.
 
 mod leftovers;
+mod name;
+
+pub use name::ObjectName;
 
 use crate::error::{Result, StoreError};
 use bytes::Bytes;
@@ -14,7 +17,7 @@ use object_store::path::Path as Key;
 use object_store::{
     ClientOptions, GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig,
 };
-use parlour_types::{FileUuid, Timestamp};
+use parlour_types::Timestamp;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -32,6 +35,10 @@ const STORING: usize = 8;
 
 /// Pieces in which bytes go to a bucket: the least that S3 takes.
 const REMOTE_PIECE: usize = 5 << 20;
+
+/// Whoever stores a file writes to it all the time: what nobody has written to for so long is nobody's, whichever server it was. In
+/// microseconds.
+const LEFTOVER_AGE: i64 = 3_600_000_000;
 
 /// How long a bucket is tried again before a request fails.
 const RETRY: Duration = Duration::from_secs(10);
@@ -78,65 +85,11 @@ impl fmt::Display for Place {
     }
 }
 
-/// What an object is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum ObjectName {
-    /// A whole file, or a picture of one.
-    File(FileUuid),
-    /// One try to send one part of it.
-    Part {
-        /// The file.
-        uuid: FileUuid,
-        /// Which part.
-        index: i64,
-        /// Which try.
-        attempt: i64,
-    },
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(uuid) => {
-                let text = uuid.to_string();
-                write!(f, "{}/{text}", &text[..2])
-            }
-            Self::Part { uuid, index, attempt } => write!(f, "parts/{uuid}/{index}-{attempt}"),
-        }
-    }
-}
-
-impl ObjectName {
-    /// Reads a name; `None` for one that is not Parlour's.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        let parsed = match name.split('/').collect::<Vec<_>>()[..] {
-            [_, uuid] => Self::File(FileUuid::parse(uuid)?),
-            ["parts", uuid, part] => {
-                let (index, attempt) = part.split_once('-')?;
-                Self::Part { uuid: FileUuid::parse(uuid)?, index: index.parse().ok()?, attempt: attempt.parse().ok()? }
-            }
-            _ => return None,
-        };
-        (parsed.to_string() == name).then_some(parsed)
-    }
-
-    /// The file that it is, or is a part of.
-    #[must_use]
-    pub const fn uuid(&self) -> FileUuid {
-        match self {
-            Self::File(uuid) | Self::Part { uuid, .. } => *uuid,
-        }
-    }
-}
-
 /// An object that is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listed {
     /// Its name; `None` for something that is not Parlour's.
     pub name: Option<ObjectName>,
-    /// The name as it stands in the store.
-    pub key: String,
     /// Bytes.
     pub size: u64,
 }
@@ -300,32 +253,20 @@ impl Objects {
     /// # Errors
     /// A failure of the place.
     pub async fn delete(&self, name: ObjectName) -> Result<()> {
-        self.delete_key(&self.key(name)).await
-    }
-
-    /// The same by the name that [`Objects::list`] answers.
-    ///
-    /// # Errors
-    /// A failure of the place.
-    pub async fn delete_listed(&self, listed: &Listed) -> Result<()> {
-        self.delete_key(&self.prefix.clone().join_all(&listed.key)).await
-    }
-
-    async fn delete_key(&self, key: &Key) -> Result<()> {
-        match self.store.delete(key).await.map_err(translate) {
+        match self.store.delete(&self.key(name)).await.map_err(translate) {
             Err(StoreError::NoObject) => Ok(()),
             done => done,
         }
     }
 
-    /// Counts what a killed process left of objects that it was putting into a folder, and deletes it if told to. Younger than `before` it may
-    /// still become an object.
+    /// Counts what a killed process left of objects that it was putting into a folder, and deletes it if told to. What is young
+    /// may still become an object.
     ///
     /// # Errors
     /// A failure of the place.
-    pub async fn leftovers(&self, before: Timestamp, delete: bool) -> Result<u64> {
+    pub async fn leftovers(&self, now: Timestamp, delete: bool) -> Result<u64> {
         let Place::Folder(folder) = &*self.place else { return Ok(0) };
-        let folder = folder.clone();
+        let (folder, before) = (folder.clone(), now.plus_micros(-LEFTOVER_AGE));
         let walked = tokio::task::spawn_blocking(move || leftovers::walk(&folder, before, delete));
         walked.await.unwrap_or(Err(StoreError::ReadPanicked))
     }
@@ -356,24 +297,13 @@ impl Objects {
                 let parts = found.location.prefix_match(&prefix);
                 let parts: Vec<String> = parts.into_iter().flatten().map(|part| part.as_ref().to_owned()).collect();
                 let key = parts.join("/");
-                Ok(Listed { name: ObjectName::parse(&key), key, size: found.size })
+                Ok(Listed { name: ObjectName::parse(&key), size: found.size })
             })
             .boxed()
     }
 
     fn key(&self, name: ObjectName) -> Key {
-        self.prefix.clone().join_all(&name.to_string())
-    }
-}
-
-/// Appends parts that are separated by slashes.
-trait JoinAll {
-    fn join_all(self, parts: &str) -> Self;
-}
-
-impl JoinAll for Key {
-    fn join_all(self, parts: &str) -> Self {
-        parts.split('/').fold(self, |key, part| key.join(part))
+        name.to_string().split('/').fold(self.prefix.clone(), |key, part| key.join(part))
     }
 }
 
@@ -460,22 +390,4 @@ fn translate(error: object_store::Error) -> StoreError {
         }
     };
     StoreError::Objects { reason }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_read_as_it_is_written_and_nothing_else_is_one() {
-        let uuid = FileUuid::random();
-        for name in [ObjectName::File(uuid), ObjectName::Part { uuid, index: 3, attempt: 12 }] {
-            assert_eq!(ObjectName::parse(&name.to_string()), Some(name));
-        }
-        let text = uuid.to_string();
-        for name in ["", "x", "parts", &text, &format!("zz/{text}"), &format!("parts/{text}/3-12/x"), "parts/x/1-1"] {
-            assert_eq!(ObjectName::parse(name), None, "{name}");
-        }
-        assert_eq!(ObjectName::parse(&format!("parts/{text}/03-1")), None);
-    }
 }

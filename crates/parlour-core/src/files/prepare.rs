@@ -65,8 +65,7 @@ async fn work_on_image<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
 ) -> Result<T> {
     let _turn = core.files.images.acquire().await.map_err(|_| StoreError::WriterStopped)?;
-    let done = tokio::task::spawn_blocking(work).await;
-    let done = done.unwrap_or_else(|panic| Err(MediaError::Io(std::io::Error::other(panic))));
+    let done = tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::ReadPanicked)?;
     done.map_err(|error| match error {
         MediaError::Io(error) => core.files.objects.spool_failed(error).into(),
         refusal => {

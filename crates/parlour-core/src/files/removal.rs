@@ -7,10 +7,6 @@ use parlour_store::objects::ObjectName;
 /// Files looked at in one go.
 const AT_ONCE: i64 = 100;
 
-/// Whoever stores a file writes to it all the time: what nobody has written to for so long is nobody's, whichever server it was. In
-/// microseconds.
-const LEFTOVER_AGE: i64 = 3_600_000_000;
-
 /// Removes whatever is due: uploads that nobody went on with, files that no message ever showed, and those that none shows any more. Answers
 /// how many files went.
 ///
@@ -54,7 +50,7 @@ async fn remove_parts_of_whole_files(core: &Core) -> Result<()> {
 /// # Errors
 /// A failure of the store.
 pub async fn remove_leftovers(core: &Core) -> Result<u64> {
-    Ok(core.files.objects.leftovers(core.clock.now().plus_micros(-LEFTOVER_AGE), true).await?)
+    Ok(core.files.objects.leftovers(core.clock.now(), true).await?)
 }
 
 async fn delete(core: &Core, remains: &Remains) -> Result<()> {

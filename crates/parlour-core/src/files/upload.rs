@@ -41,7 +41,6 @@ pub async fn upload(
         .await?;
     if !store(core, caller.user_id, uuid, prepared, facts).await? {
         // It took longer than an upload may lie still, and was given up.
-        core.files.objects.delete(ObjectName::File(uuid)).await?;
         return Err(StoreError::TimedOut.into());
     }
     Ok((uuid, allowance))
@@ -62,7 +61,16 @@ pub(super) async fn store(
     };
     core.files.objects.put(ObjectName::File(uuid), file, size).await?;
     let expires_at = core.clock.now().plus_micros(core.rules.files.unused_lifetime_micros);
-    core.store.write(move |tx| Ok(complete(tx, owner, uuid, &facts, picture, expires_at)?)).await
+    let completed = core.store.write(move |tx| {
+        let completed = complete(tx, owner, uuid, &facts, picture, expires_at)?;
+        Ok::<_, crate::Error>((completed, find(tx, owner, uuid)?.is_some()))
+    });
+    let (completed, is_known) = completed.await?;
+    if !is_known {
+        // Its row went while the object was on its way.
+        core.files.objects.delete(ObjectName::File(uuid)).await?;
+    }
+    Ok(completed)
 }
 
 /// Stores a picture under a name of its own. It goes again unless somebody makes it a file's.

@@ -3,7 +3,7 @@
 //! Neither the file nor its frames are ever in memory as a whole, and no write to disk holds up other requests. The file has no name in the
 //! spool folder, so that nothing of it is left when the request ends, however it ends.
 
-use super::fields::{Body, ContentType, content_type, essence, parse_error, read_bounded, too_slow};
+use super::fields::{Body, ContentType, content_type, parse_error, read_bounded, too_slow};
 use super::parts::{Part, Parts};
 use crate::error::{ApiError, Result};
 use axum::body::{Body as HttpBody, HttpBody as _};
@@ -64,8 +64,6 @@ pub struct SpooledFile {
     pub size: u64,
     /// The name as it came; see [`parlour_types::text::clean_filename`].
     pub filename: Option<String>,
-    /// The content type that its sender declares, without parameters and in lower case.
-    pub content_type: Option<String>,
 }
 
 /// Reads the body of an upload.
@@ -118,8 +116,7 @@ async fn read_form(body: HttpBody, boundary: String, spool_folder: &Path, max_fi
             spool = spool.take(&piece).await?;
         }
         let (content, size) = spool.finish().await?;
-        let content_type = essence(part.headers());
-        file = Some(SpooledFile { file: content, size, filename: disposition.filename, content_type });
+        file = Some(SpooledFile { file: content, size, filename: disposition.filename });
     }
     Ok(UploadForm { fields: Body::of_texts(texts.read, texts.problems), file })
 }
@@ -284,7 +281,6 @@ mod tests {
             let mut file = form.file.expect("a file");
             assert_eq!(content(&mut file), tricky, "{size}");
             assert_eq!(file.filename.as_deref(), Some("a\"b.txt"));
-            assert_eq!(file.content_type.as_deref(), Some("text/plain"));
         }
     }
 

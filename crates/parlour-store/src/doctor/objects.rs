@@ -23,9 +23,6 @@ const AT_ONCE: usize = 16;
 /// So many, and not a single one that fits: the place is another community's, or the database is.
 const SUSPICIOUS: u64 = 10;
 
-/// What a folder is left with when a process was killed is not looked at before it is that old, in microseconds.
-const LEFTOVER_AGE: i64 = 3_600_000_000;
-
 /// What to do with what is wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -102,8 +99,7 @@ impl Walk<'_> {
         self.report.checked.objects = Some(0);
         self.rows().await?;
         self.listed().await?;
-        let before = now.plus_micros(-LEFTOVER_AGE);
-        let left = self.objects.leftovers(before, self.mode == Mode::Mend).await?;
+        let left = self.objects.leftovers(now, self.mode == Mode::Mend).await?;
         if left > 0 {
             let left = i64::try_from(left).unwrap_or(i64::MAX);
             self.report.add(Problem::derived("objects.leftover", Place::NOWHERE, Some(left), Some(0)), None);

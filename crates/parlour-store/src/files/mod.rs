@@ -178,11 +178,10 @@ pub fn find(read: &Read<'_>, owner: UserId, uuid: FileUuid) -> Result<Option<Sto
     read.row(FIND, params![owner, &uuid], decode)
 }
 
-/// The file of a message by `sender`, as the message shows it.
-pub(crate) fn attachment(read: &Read<'_>, sender: UserId, uuid: FileUuid) -> Result<Attachment> {
+/// The file of a message by `sender`, as the message shows it; `None` where its row is gone, which the doctor finds.
+pub(crate) fn attachment(read: &Read<'_>, sender: UserId, uuid: FileUuid) -> Result<Option<Attachment>> {
     const SQL: &str = concat!("select ", attachment_columns!(), " from files f where f.owner_id = ?1 and f.uuid = ?2");
-    let found = read.row(SQL, params![sender, &uuid], |row| decode_attachment(row, 0))?.flatten();
-    found.ok_or(StoreError::Inconsistent { table: "messages", what: "file" })
+    Ok(read.row(SQL, params![sender, &uuid], |row| decode_attachment(row, 0))?.flatten())
 }
 
 /// How much a member has stored.

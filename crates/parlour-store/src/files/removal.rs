@@ -28,16 +28,6 @@ pub fn due(read: &Read<'_>, now: Timestamp, limit: i64) -> Result<Vec<(UserId, F
     )
 }
 
-/// When the next file is due.
-///
-/// # Errors
-/// A failure of the store.
-pub fn next_due(read: &Read<'_>) -> Result<Option<Timestamp>> {
-    read.row("select expires_at from files where expires_at is not null order by expires_at limit 1", &[], |row| {
-        row.time(0)
-    })
-}
-
 /// Lets nobody open a file that is due, and names what is stored of it; `None` when it is not due any more.
 ///
 /// # Errors
