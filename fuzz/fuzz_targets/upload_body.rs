@@ -22,7 +22,6 @@ struct Upload {
 struct UploadedFile {
     content: Vec<u8>,
     filename: Option<String>,
-    content_type: Option<String>,
 }
 
 fn read(frames: Vec<Bytes>) -> Option<Upload> {
@@ -34,7 +33,7 @@ fn read(frames: Vec<Bytes>) -> Option<Upload> {
         let mut content = Vec::new();
         file.file.read_to_end(&mut content).expect("a file that was written can be read");
         assert_eq!(content.len() as u64, file.size);
-        UploadedFile { content, filename: file.filename, content_type: file.content_type }
+        UploadedFile { content, filename: file.filename }
     });
     Some(Upload { texts, are_fields_good, file })
 }
