@@ -12,16 +12,16 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// What `cargo fuzz build --sanitizer none` sets, but for what only a debugger needs.
+/// What `cargo fuzz build --sanitizer none` sets, but for what only a debugger needs, and for units that cannot be built side by side.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1";
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 /// How long each target runs unless told otherwise.
 const SECONDS: u64 = 60;
 
 /// The same among all other tests: enough to see that nothing has broken.
-pub(crate) const SECONDS_OF_TEST: u64 = 10;
+pub(crate) const SECONDS_OF_TEST: u64 = 5;
 
 /// Targets that run at the same time.
 const WORKERS: usize = 2;

@@ -2,11 +2,11 @@
 
 use crate::fuzz;
 use crate::postgres::{TestServer, private_servers_can_be_started};
-use crate::process::{cargo, command, release_binary, root, run};
+use crate::process::{cargo, checked_binaries, command, root, run};
 use crate::schemathesis;
 use crate::screenshot::look_at_pages;
 use crate::tools::{NODE, NPM, ensure_tool};
-use crate::torture::torture;
+use crate::torture::torture_a_little;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
@@ -31,14 +31,20 @@ pub(crate) fn test() -> Result<()> {
         }
         run(postgres.tell(&mut tests))
     })?;
+    let mut binaries = Default::default();
+    step("the programs that are tried out", || {
+        binaries = checked_binaries()?;
+        Ok(())
+    })?;
+    let [parlour, torturer] = &binaries;
     step("the official SDK", || {
         ensure_tool(&NODE)?;
         ensure_tool(&NPM)?;
-        official_sdk(&release_binary()?, &postgres)
+        official_sdk(parlour, &postgres)
     })?;
-    step("nothing is lost", || torture(&["--small"]))?;
-    step("the pages in a browser", || look_at_pages(&release_binary()?, None))?;
-    step("Schemathesis", || schemathesis::run_schemathesis(&release_binary()?, schemathesis::EXAMPLES))?;
+    step("nothing is lost", || torture_a_little(parlour, torturer))?;
+    step("the pages in a browser", || look_at_pages(parlour, None))?;
+    step("Schemathesis", || schemathesis::run_schemathesis(parlour, schemathesis::EXAMPLES))?;
     step("fuzzing", || fuzz::run_targets(fuzz::SECONDS_OF_TEST, None))?;
     println!("\nEverything passed, in {} s.", started.elapsed().as_secs());
     Ok(())

@@ -1,16 +1,28 @@
 //! The torture tests.
 
 use crate::postgres::{ensure_programs, private_servers_can_be_started};
-use crate::process::{cargo, release_binary, root, run};
+use crate::process::{cargo, command, release_binary, root, run};
 use crate::tools::{E2FSPROGS, MOUNT, STRACE, XFSPROGS, ensure_tool};
 use crate::{fuzz, schemathesis};
 use anyhow::Result;
+use std::path::Path;
 
 /// How long each fuzz target runs here.
 const FUZZ_SECONDS: u64 = 600;
 
 /// Requests that Schemathesis makes up for an operation here.
 const EXAMPLES: u32 = 1_000;
+
+/// The little of it that is among the tests: `torturer` tortures `parlour`.
+pub(crate) fn torture_a_little(parlour: &Path, torturer: &Path) -> Result<()> {
+    ensure_tool(&STRACE)?;
+    let mut small = command(torturer, &["--small"]);
+    if !private_servers_can_be_started() {
+        println!("there are no programs to start a private PostgreSQL server with: what is done to one is left out");
+        small.arg("--allow-missing");
+    }
+    run(small.arg("--parlour").arg(parlour).arg("--folder").arg(root().join("target/torture")))
+}
 
 /// Builds the release binary and tortures it; `arguments` are the torture's own. Everything at once is also fuzzed for longer than the tests
 /// do, and held longer against the OpenAPI document. PostgreSQL is tortured on servers of its own, never on one that is named.
