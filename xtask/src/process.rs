@@ -49,14 +49,12 @@ pub(crate) fn release_binary() -> Result<PathBuf> {
     binary("release")
 }
 
-/// The profile of the programs that the tests run.
-pub(crate) const CHECKED: &str = "checked";
-
 /// The server and its torturer as the tests run them, built together, so that what they share is built once; answers where they are.
 pub(crate) fn checked_binaries() -> Result<[PathBuf; 2]> {
+    const PROFILE: &str = "checked";
     let packages = ["--package", "parlour-server", "--package", "parlour-torture"];
-    run(&mut cargo(&[&["build", "--profile", CHECKED][..], &packages].concat()))?;
-    Ok(["parlour", "parlour-torture"].map(|name| target_folder().join(CHECKED).join(name)))
+    run(&mut cargo(&[&["build", "--profile", PROFILE][..], &packages].concat()))?;
+    Ok(["parlour", "parlour-torture"].map(|name| target_folder().join(PROFILE).join(name)))
 }
 
 /// Builds the release binary with the line tables that a profiler needs, and answers where it is.

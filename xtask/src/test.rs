@@ -31,12 +31,7 @@ pub(crate) fn test() -> Result<()> {
         }
         run(postgres.tell(&mut tests))
     })?;
-    let mut binaries = Default::default();
-    step("the programs that are tried out", || {
-        binaries = checked_binaries()?;
-        Ok(())
-    })?;
-    let [parlour, torturer] = &binaries;
+    let [parlour, torturer] = &step("the programs that are tried out", checked_binaries)?;
     step("the official SDK", || {
         ensure_tool(&NODE)?;
         ensure_tool(&NPM)?;
@@ -50,12 +45,12 @@ pub(crate) fn test() -> Result<()> {
     Ok(())
 }
 
-fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("\n== {name}");
     let started = Instant::now();
-    work()?;
+    let done = work()?;
     println!("== {name}: passed in {} s", started.elapsed().as_secs());
-    Ok(())
+    Ok(done)
 }
 
 /// The SelfCommunity SDK from npm, unmodified, in node, against a server of its own.
