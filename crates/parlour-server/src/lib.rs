@@ -16,6 +16,7 @@ mod import_format;
 mod jobs;
 mod json_row;
 mod links;
+mod live;
 mod media;
 mod metrics;
 mod middleware;

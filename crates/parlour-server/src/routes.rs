@@ -1,6 +1,6 @@
 //! Every address on one page, grouped by who calls.
 
-use crate::api::{admin, docs, health, jwt, media, pm, user};
+use crate::api::{admin, docs, events, health, jwt, media, pm, user};
 use crate::app::App;
 use crate::error::ApiError;
 use axum::Router;
@@ -31,6 +31,8 @@ pub fn documented() -> (Router<App>, OpenApi) {
         .routes(routes!(user::list_followings)) // GET /user/{id}/followings/
         .routes(routes!(user::toggle_hide)) // POST /user/{id}/hide/
         .routes(routes!(user::is_hidden)) // GET /user/{id}/is_hidden/
+        // Members: /api/v2/events/…
+        .routes(routes!(events::list_events)) // GET /events/
         // The community's backend: /api/v2/admin/…
         .routes(routes!(admin::upsert_users)) // POST /admin/users/
         .routes(routes!(admin::upsert_follows)) // POST /admin/follows/

@@ -11,6 +11,7 @@
 //! What may never be added: HTTP, rules about who may do what, a clock.
 
 mod batch;
+mod commits;
 pub mod copy;
 mod db;
 mod dialect;
@@ -40,13 +41,15 @@ pub mod threads;
 pub mod transfer;
 pub mod users;
 
+pub use commits::{Change, Listener};
 pub use db::{Read, Tx};
 pub use dialect::UNCHECKED as UNCHECKED_REFERENCES;
 pub use error::{DriverError, Result, StoreError};
+pub use mailboxes::Totals;
 pub use observation::{Observation, Observer};
 pub use postgres::{Options, Settings, without_password};
 pub use progress::{Progress, Watch};
-pub use sqlite::{Change, Listener, Moment, backup, restore};
+pub use sqlite::{Moment, backup, restore};
 
 use postgres::Postgres;
 use sends::{Ask, Decision, Facts, Sent, Undecided, send_group};
@@ -297,6 +300,15 @@ impl Store {
     pub fn keep(&self, since: Moment, directory_version: i64, keep: impl FnOnce()) {
         if let Engine::Sqlite(sqlite) = &*self.engine {
             sqlite.freshness.keep(since, directory_version, keep);
+        }
+    }
+
+    /// Tells `listener` of every commit of this process from now on, once it is on disk and before its caller is answered. Commits of other
+    /// processes are not told. The first listener stays.
+    pub fn after_commits(&self, listener: Listener) {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.commits.tell(listener),
+            Engine::Postgres(postgres) => postgres.commits.tell(listener),
         }
     }
 

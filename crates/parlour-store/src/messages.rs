@@ -37,16 +37,23 @@ macro_rules! message_columns {
     };
 }
 
+pub(crate) use message_columns;
+
 fn decode(row: &Row<'_>) -> Result<Message> {
+    decode_from(row, 0)
+}
+
+/// A message out of the columns of [`message_columns`] from `first` on.
+pub(crate) fn decode_from(row: &Row<'_>, first: usize) -> Result<Message> {
     Ok(Message {
-        thread_id: row.thread_id(0)?,
-        seq: row.int(1)?,
-        id: row.message_id(2)?,
-        sender_id: row.user_id(3)?,
-        created_at: row.time(4)?,
-        status: status(row.int(5)?)?,
-        text: row.text(6)?,
-        file: decode_attachment(row, 7)?,
+        thread_id: row.thread_id(first)?,
+        seq: row.int(first + 1)?,
+        id: row.message_id(first + 2)?,
+        sender_id: row.user_id(first + 3)?,
+        created_at: row.time(first + 4)?,
+        status: status(row.int(first + 5)?)?,
+        text: row.text(first + 6)?,
+        file: decode_attachment(row, first + 7)?,
     })
 }
 

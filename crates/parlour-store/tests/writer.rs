@@ -98,8 +98,8 @@ async fn every_member_has_a_gap_free_log_of_what_happened() {
     let log = |user: i64| {
         let store = store.clone();
         async move {
-            let events = store.read(move |read| events::after(read, id(user), 0, 100)).await.unwrap();
-            events.into_iter().map(|(position, event)| (position, event.kind, event.seq)).collect::<Vec<_>>()
+            let piece = store.read(move |read| events::read_from(read, id(user), 0, 100)).await.unwrap();
+            piece.events.into_iter().map(|(position, event)| (position, event.kind, event.seq)).collect::<Vec<_>>()
         }
     };
     use EventKind::{MessageCreated, MessageHidden, ThreadSeen};

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod docs;
+pub mod events;
 pub mod health;
 pub mod jwt;
 pub mod media;

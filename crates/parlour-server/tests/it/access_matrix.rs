@@ -66,6 +66,7 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("list_followings",   [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("toggle_hide",       [401,   204,     204,   204,   204,     204,    401,    401,    401]),
     ("is_hidden",         [401,   200,     200,   200,   200,     200,    401,    401,    401]),
+    ("list_events",       [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("upsert_users",      [401,   401,     401,   401,   401,     401,    401,    401,    200]),
     ("upsert_follows",    [401,   401,     401,   401,   401,     401,    401,    401,    200]),
     // Each with a link of their own to the message's file, if they ever had one, and with the credentials that they have.

@@ -18,6 +18,7 @@ mod http;
 mod idempotency;
 mod import;
 mod limits;
+mod live;
 mod metrics;
 mod openapi;
 mod postgres;

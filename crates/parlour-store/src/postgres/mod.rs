@@ -20,6 +20,7 @@ pub(crate) use question::Question;
 pub(crate) use session::{Failure, Integer, Session};
 pub use settings::{Options, PLANS, Settings, without_password};
 
+use crate::commits::Commits;
 use crate::db::{Read, Source, Tx};
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
@@ -62,6 +63,7 @@ pub(crate) struct Postgres {
     lease: Arc<LeaseKeeper>,
     round_trips: Arc<AtomicU64>,
     pub(crate) observed: Arc<Observed>,
+    pub(crate) commits: Arc<Commits>,
 }
 
 impl Postgres {
@@ -74,12 +76,13 @@ impl Postgres {
         let (changes, reads, pages) = shares(settings.connections - 2);
         let round_trips = Arc::<AtomicU64>::default();
         let connector = Arc::new(Connector { settings, round_trips: Arc::clone(&round_trips) });
-        let (ids, observed) = (Arc::new(Mutex::new(IdGenerator::shared())), Arc::<Observed>::default());
+        let ids = Arc::new(Mutex::new(IdGenerator::shared()));
+        let (observed, commits) = (Arc::<Observed>::default(), Arc::<Commits>::default());
         // What it does is nobody's question, and so no round trip of anybody's.
         let apart = Arc::new(Connector { settings: connector.settings.clone(), round_trips: Arc::default() });
         let lease = Arc::new(LeaseKeeper::start(apart, Arc::clone(&ids))?);
-        let sender =
-            Sender::start(Arc::clone(&connector), Arc::clone(&ids), Arc::clone(&lease), Arc::clone(&observed))?;
+        let told = (Arc::clone(&observed), Arc::clone(&commits));
+        let sender = Sender::start(Arc::clone(&connector), Arc::clone(&ids), Arc::clone(&lease), told)?;
         Ok(Self {
             pages: Arc::new(Pages::new(pages, &connector)),
             reads: Lanes::start("parlour-read", reads, &connector)?,
@@ -91,6 +94,7 @@ impl Postgres {
             lease,
             round_trips,
             observed,
+            commits,
         })
     }
 
@@ -154,8 +158,11 @@ impl Postgres {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (ids, lease, observed) = (Arc::clone(&self.ids), Arc::clone(&self.lease), Arc::clone(&self.observed));
-        let work = move |seat: &mut Seat| try_often(&lease, || transact(seat, begin, (&ids, &observed), &mut change));
+        let (ids, lease) = (Arc::clone(&self.ids), Arc::clone(&self.lease));
+        let (observed, commits) = (Arc::clone(&self.observed), Arc::clone(&self.commits));
+        let work = move |seat: &mut Seat| {
+            try_often(&lease, || transact(seat, begin, (&ids, &observed, &commits), &mut change))
+        };
         self.changes.run(work).await
     }
 
@@ -263,7 +270,7 @@ fn read_once<T, E: From<StoreError>>(
 fn transact<T, E: From<StoreError>>(
     seat: &mut Seat,
     begin: &'static str,
-    (ids, observed): (&Mutex<IdGenerator>, &Observed),
+    (ids, observed, commits): (&Mutex<IdGenerator>, &Observed, &Commits),
     change: &mut impl FnMut(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, (E, Failed)> {
     let session = seat.session().map_err(|error| (error.into(), Failed::ForGood))?;
@@ -286,7 +293,10 @@ fn transact<T, E: From<StoreError>>(
         Ok(()) => Observation::Committed { changes: 1, took: begun.elapsed() },
         Err(_) => Observation::CommitFailed,
     });
-    let Err(error) = committed else { return Ok(done) };
+    let Err(error) = committed else {
+        commits.done(&touched.borrow());
+        return Ok(done);
+    };
     // Whether it was committed is not known when the connection broke.
     let failed = session.failed();
     seat.give_up();

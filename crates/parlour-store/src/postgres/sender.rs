@@ -7,6 +7,7 @@ use super::LOCKED_CHANGE;
 use super::lanes::{Connector, Seat};
 use super::lease::LeaseKeeper;
 use super::retry::{Failed, try_often};
+use crate::commits::Commits;
 use crate::db::{Source, Tx};
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
@@ -107,13 +108,14 @@ impl Sender {
         connector: Arc<Connector>,
         ids: Arc<Mutex<IdGenerator>>,
         lease: Arc<LeaseKeeper>,
-        observed: Arc<Observed>,
+        told: (Arc<Observed>, Arc<Commits>),
     ) -> Result<Self> {
         let (queue, waiting) = mpsc::channel(QUEUE);
+        let (observed, commits) = told;
         let wait = connector.settings.wait;
         let thread = std::thread::Builder::new()
             .name("parlour-send".into())
-            .spawn(move || SenderThread { seat: Seat::new(connector), ids, lease, observed }.run(waiting))
+            .spawn(move || SenderThread { seat: Seat::new(connector), ids, lease, observed, commits }.run(waiting))
             .map_err(|source| StoreError::File { path: "parlour-send".into(), source })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), wait })
     }
@@ -164,6 +166,7 @@ struct SenderThread {
     ids: Arc<Mutex<IdGenerator>>,
     lease: Arc<LeaseKeeper>,
     observed: Arc<Observed>,
+    commits: Arc<Commits>,
 }
 
 impl SenderThread {
@@ -203,6 +206,7 @@ impl SenderThread {
         let sent = catch_unwind(AssertUnwindSafe(|| send_group(&tx, &mut orders)));
         let Err(error) = sent.unwrap_or(Err(StoreError::WritePanicked)) else {
             self.observed.tell(Observation::Committed { changes: group.len(), took: begun.elapsed() });
+            self.commits.done(&touched.borrow());
             return Ok(());
         };
         let failed = session.failed();

@@ -13,8 +13,8 @@
 //! The file must stay open until every connection of this process is closed: POSIX drops all of a process's locks on a file as soon as any
 //! handle of it is closed. For the same reason a process opens a database as one [`Store`](crate::Store) only.
 
+use crate::commits::{Change, Listener};
 use crate::db::Touched;
-use parlour_types::{ThreadId, UserId};
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,15 +24,6 @@ const HEADER_BYTES: usize = 48;
 
 type Header = [u8; HEADER_BYTES];
 
-/// What a commit changed.
-#[derive(Clone, Copy, Debug)]
-pub enum Change<'a> {
-    /// What these members see of these threads, and their inboxes.
-    Threads(&'a [(UserId, ThreadId)]),
-    /// Nobody knows.
-    Everything,
-}
-
 /// A moment in which what is kept in memory was true.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Moment {
@@ -40,9 +31,6 @@ pub struct Moment {
     /// The directory's version then; `None` until somebody has read it.
     pub directory_version: Option<i64>,
 }
-
-/// Gives up what a change makes untrue. Called on the thread that found out, with everybody else waiting.
-pub type Listener = Box<dyn Fn(Change<'_>) + Send + Sync>;
 
 /// Watches the header and tells the listeners.
 pub(crate) struct Freshness {
@@ -79,7 +67,7 @@ impl Freshness {
         }
     }
 
-    /// Adds somebody who keeps things.
+    /// Adds somebody who keeps things, and gives up what a change makes untrue.
     pub(crate) fn listen(&self, listener: Listener) {
         self.state().listeners.push(listener);
     }

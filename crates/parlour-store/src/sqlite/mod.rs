@@ -6,8 +6,9 @@ mod freshness;
 pub mod restore;
 mod writer;
 
-pub use freshness::{Change, Listener, Moment};
+pub use freshness::Moment;
 
+use crate::commits::Commits;
 use crate::db::{Read, Source};
 use crate::error::{DriverError, Result, StoreError};
 use crate::observation::Observed;
@@ -51,6 +52,7 @@ pub(crate) struct Sqlite {
     long_reads: Arc<Semaphore>,
     pub(crate) writer: Writer,
     pub(crate) observed: Arc<Observed>,
+    pub(crate) commits: Arc<Commits>,
     /// Last, so that it goes after every connection.
     pub(crate) freshness: Arc<Freshness>,
 }
@@ -64,13 +66,14 @@ impl Sqlite {
         }
         sync_folder(path)?;
         let freshness = Arc::new(Freshness::watch(path));
-        let observed = Arc::<Observed>::default();
+        let (observed, commits) = (Arc::<Observed>::default(), Arc::<Commits>::default());
         Ok(Self {
             path: path.to_owned(),
             readers: Mutex::default(),
             long_reads: Arc::new(Semaphore::new(MAX_LONG_READS)),
-            writer: Writer::start(connection, Arc::clone(&freshness), Arc::clone(&observed))?,
+            writer: Writer::start(connection, &freshness, &observed, &commits)?,
             observed,
+            commits,
             freshness,
         })
     }

@@ -8,6 +8,7 @@
 //! what it could not write, and nothing read back proves otherwise: so nothing is acknowledged any more until a restart.
 
 use super::freshness::Freshness;
+use crate::commits::Commits;
 use crate::db::{Read, Source, Touched, Tx};
 use crate::error::{Result, StoreError};
 use crate::ids::IdGenerator;
@@ -98,7 +99,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the writer on its connection.
-    pub(crate) fn start(connection: Connection, freshness: Arc<Freshness>, observed: Arc<Observed>) -> Result<Self> {
+    pub(crate) fn start(
+        connection: Connection,
+        freshness: &Arc<Freshness>,
+        observed: &Arc<Observed>,
+        commits: &Arc<Commits>,
+    ) -> Result<Self> {
+        let (freshness, observed, commits) = (Arc::clone(freshness), Arc::clone(observed), Arc::clone(commits));
         let (queue, jobs) = mpsc::channel(QUEUE);
         let poisoned = Arc::new(AtomicBool::new(false));
         let seen_by_thread = Arc::clone(&poisoned);
@@ -107,8 +114,18 @@ impl Writer {
             .spawn(move || {
                 let (ids, touched) = Default::default();
                 let (log, poisoned) = (Log::default(), seen_by_thread);
-                WriterThread { connection, ids, touched, data_version: None, log, freshness, observed, poisoned }
-                    .run(jobs);
+                let thread = WriterThread {
+                    connection,
+                    ids,
+                    touched,
+                    data_version: None,
+                    log,
+                    freshness,
+                    observed,
+                    commits,
+                    poisoned,
+                };
+                thread.run(jobs);
             })
             .map_err(|source| StoreError::File { path: "parlour-writer".into(), source })?;
         Ok(Self { queue: Some(queue), thread: Some(thread), poisoned })
@@ -181,6 +198,7 @@ struct WriterThread {
     touched: RefCell<Touched>,
     freshness: Arc<Freshness>,
     observed: Arc<Observed>,
+    commits: Arc<Commits>,
     /// SQLite's own count of commits by other connections: when it moves, another process may have issued ids.
     data_version: Option<i64>,
     log: Log,
@@ -253,6 +271,9 @@ impl WriterThread {
         // What the version became is not known without asking; unless it is, nothing kept of the directory counts as fresh.
         let version = if touched.directory { crate::users::directory_version(&self.tx()).ok() } else { None };
         self.freshness.after_commit(&touched, version);
+        if committed.is_ok() {
+            self.commits.done(&touched);
+        }
         committed.map(drop)
     }
 

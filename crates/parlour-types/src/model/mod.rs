@@ -7,5 +7,5 @@ mod user;
 
 pub use file::{Attachment, FileLink, LinkSubject, Purpose};
 pub use message::{Message, MessageRef, MessageStatus};
-pub use thread::{InboxRef, Thread};
+pub use thread::{InboxEntry, InboxRef, Thread};
 pub use user::{Gender, Profile, Role, Settings, SettingsChange, User, UserChange, UserStatus};

@@ -53,3 +53,71 @@ pub struct InboxRef<'a> {
     /// The name of its file.
     pub file_name: Option<&'a str>,
 }
+
+/// The same, kept for itself.
+#[derive(Clone)]
+pub struct InboxEntry {
+    /// The conversation.
+    pub thread_id: ThreadId,
+    /// Who wrote first.
+    pub creator_id: UserId,
+    /// The other one.
+    pub other_id: UserId,
+    /// When the conversation began.
+    pub created_at: Timestamp,
+    /// When its newest visible message came.
+    pub last_message_at: Timestamp,
+    /// Messages of others that this member has not seen.
+    pub unread_count: i64,
+    /// The newest visible message.
+    pub message_id: MessageId,
+    /// Whether it still has its text.
+    pub message_status: MessageStatus,
+    /// Its text.
+    pub text: String,
+    /// The name of its file.
+    pub file_name: Option<String>,
+}
+
+impl InboxEntry {
+    /// The row, borrowed.
+    #[must_use]
+    pub fn as_ref(&self) -> InboxRef<'_> {
+        InboxRef {
+            thread_id: self.thread_id,
+            creator_id: self.creator_id,
+            other_id: self.other_id,
+            created_at: self.created_at,
+            last_message_at: self.last_message_at,
+            unread_count: self.unread_count,
+            message_id: self.message_id,
+            message_status: self.message_status,
+            text: &self.text,
+            file_name: self.file_name.as_deref(),
+        }
+    }
+}
+
+impl From<InboxRef<'_>> for InboxEntry {
+    fn from(row: InboxRef<'_>) -> Self {
+        Self {
+            thread_id: row.thread_id,
+            creator_id: row.creator_id,
+            other_id: row.other_id,
+            created_at: row.created_at,
+            last_message_at: row.last_message_at,
+            unread_count: row.unread_count,
+            message_id: row.message_id,
+            message_status: row.message_status,
+            text: row.text.to_owned(),
+            file_name: row.file_name.map(str::to_owned),
+        }
+    }
+}
+
+impl std::fmt::Debug for InboxEntry {
+    /// Without the text: message text is private.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "InboxEntry(thread {}, message {})", self.thread_id, self.message_id)
+    }
+}

@@ -2,11 +2,12 @@ use crate::app::App;
 use crate::error::Result;
 use crate::extract::{CallerFrom, PathId};
 use crate::links::BaseUrl;
+use crate::live::show;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use parlour_core::messages;
-use parlour_types::view::{Message, MessageContext};
+use parlour_types::view::Message;
 
 /// Get a message
 ///
@@ -31,14 +32,6 @@ pub async fn get_message(
     PathId(id): PathId<parlour_types::MessageId>,
 ) -> Result<Response> {
     let found = messages::get_message(&app.core, caller, id).await?;
-    let context = MessageContext {
-        sender: &found.sender.json,
-        receiver: &found.receiver.json,
-        last_message_at: found.last_message_at,
-        thread_status: found.thread_status,
-        hidden_text: &app.core.rules.hidden_text,
-        link: &app.message_links(&base, caller),
-    };
-    let message = Message::for_participant(&found.message, context);
-    Ok(Json(message).into_response())
+    let link = app.message_links(&base, caller);
+    Ok(Json(show::message(&app, &found, &link)).into_response())
 }

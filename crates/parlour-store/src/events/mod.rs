@@ -1,8 +1,12 @@
 //! The event log: what happened to each member, in order, written in the transaction of the change itself.
 
-use crate::db::{Read, params};
-use crate::error::{Result, StoreError};
-use parlour_types::{EventPosition, Seq, ThreadId, Timestamp, UserId};
+mod log;
+mod subjects;
+
+pub use log::{Piece, positions, read_from};
+pub use subjects::{Gone, Subjects};
+
+use parlour_types::{Seq, ThreadId, Timestamp};
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +36,10 @@ impl EventKind {
             Self::ThreadCleared => 5,
         }
     }
+
+    fn of(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
 }
 
 /// One event of a member's log.
@@ -45,24 +53,4 @@ pub struct Event {
     pub seq: Seq,
     /// When.
     pub created_at: Timestamp,
-}
-
-/// Up to `limit` events of `user` after position `after`, oldest first, each with its position.
-///
-/// # Errors
-/// A failure of the store.
-pub fn after(read: &Read<'_>, user: UserId, after: EventPosition, limit: i64) -> Result<Vec<(EventPosition, Event)>> {
-    read.rows(
-        "select position, kind, thread_id, seq, created_at from events where user_id = ?1 and position > ?2
-         order by position limit ?3",
-        params![user, after, limit],
-        |row| {
-            let code = row.int(1)?;
-            let kind = EventKind::ALL
-                .into_iter()
-                .find(|kind| kind.code() == code)
-                .ok_or(StoreError::Inconsistent { table: "events", what: "kind" })?;
-            Ok((row.int(0)?, Event { kind, thread_id: row.thread_id(2)?, seq: row.int(3)?, created_at: row.time(4)? }))
-        },
-    )
 }

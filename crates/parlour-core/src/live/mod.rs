@@ -1,0 +1,8 @@
+//! What happens to a member, as it happens: the member's event log, read from a cursor on.
+//!
+//! The log is the only source: whatever a member is told stands in it already, in the order in which it was committed. Nothing here may keep
+//! a place in it on a member's behalf; clients do, by their cursors.
+
+mod feed;
+
+pub use feed::{Feed, FeedEvent, Happened, LiveThread, MAX_EVENTS, positions, read_feed};

@@ -1,0 +1,82 @@
+use crate::app::App;
+use crate::error::Result;
+use crate::extract::{CallerFrom, Query};
+use crate::links::BaseUrl;
+use crate::live::{StreamEvent, events_of};
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use parlour_core::live::{MAX_EVENTS, read_feed};
+use parlour_types::{ErrorCode, EventCursor};
+use serde::Serialize;
+
+/// Events of one answer unless the caller says otherwise.
+const DEFAULT_LIMIT: usize = 100;
+
+/// Where to go on, and how far.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters for the OpenAPI document")]
+pub struct ListEventsQuery {
+    /// The cursor of the last answer or event. Without it no events are answered, and the cursor of now.
+    after: Option<String>,
+    /// Events at the most. More than 256 gives 256, as `is_at_end` then says.
+    #[param(minimum = 1, maximum = 9007199254740991_i64, default = 100)]
+    limit: Option<i64>,
+}
+
+/// What happened to the caller.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct EventsBody<'a> {
+    /// Where to go on: `after` of the next request.
+    #[schema(value_type = String, example = "7-12-9f86d081")]
+    pub cursor: EventCursor,
+    /// What happened, oldest first.
+    pub events: Vec<StreamEvent<'a>>,
+    /// Whether there is nothing more for now.
+    pub is_at_end: bool,
+}
+
+/// List events
+///
+/// What happened to the caller after a cursor, in order and without a gap, however long ago that was. To begin, ask without a cursor, keep the
+/// one that is answered, fetch threads and messages, and go on from it. Where events were missed for good, because they are older than the
+/// log is kept or the database was restored, the only event is `reload`. A cursor that the server says is invalid is of no more use: begin anew.
+#[utoipa::path(
+    get,
+    path = "/api/v2/events/",
+    tag = "Events",
+    operation_id = "list_events",
+    params(ListEventsQuery),
+    responses((status = 200, description = "What happened", body = EventsBody)),
+    security(("token" = [])),
+)]
+pub async fn list_events(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    BaseUrl(base): BaseUrl,
+    mut query: Query,
+) -> Result<Response> {
+    let after = after(&mut query);
+    let limit = limit(&mut query);
+    query.finish()?;
+    let feed = read_feed(&app.core, caller, after, limit).await?;
+    let link = app.message_links(&base, caller);
+    let events = events_of(&app, &feed, &link);
+    Ok(Json(EventsBody { cursor: feed.cursor, events, is_at_end: feed.is_at_end }).into_response())
+}
+
+/// The cursor given as `after`.
+fn after(query: &mut Query) -> Option<EventCursor> {
+    let text = query.text("after")?;
+    let cursor = text.parse().ok();
+    if cursor.is_none() {
+        query.problem("after", ErrorCode::Invalid, "Take it from an earlier answer or event.");
+    }
+    cursor
+}
+
+fn limit(query: &mut Query) -> usize {
+    let given = query.int("limit", 1).map(|limit| usize::try_from(limit).unwrap_or(MAX_EVENTS));
+    given.unwrap_or(DEFAULT_LIMIT).min(MAX_EVENTS)
+}

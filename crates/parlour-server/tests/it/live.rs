@@ -1,0 +1,3 @@
+//! The event log and the streams of it, from outside.
+
+mod events;
