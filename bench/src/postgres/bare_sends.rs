@@ -25,18 +25,26 @@ pub(super) struct BareSends {
     next_id: i64,
 }
 
-/// A member's side of a message: the message, the member, their unread messages, and where their inbox row stands.
-type Side<'m> = (&'m Message, i64, i64, i64);
+/// A member's side of a message: the message, the member, and where the member stands.
+type Side<'m> = (&'m Message, i64, State);
 
-/// Whose event, at which position, of which thread and message.
-type Event = (i64, i64, i64, i64);
+/// Where a member of a thread stands.
+#[derive(Clone, Copy)]
+struct State {
+    unread: i64,
+    listed_at: i64,
+    notified_seq: i64,
+    unseen: i64,
+}
+
+/// Whose event, at which position, of which thread and message, of which kind.
+type Event = (i64, i64, i64, i64, i64);
 
 /// A thread of a group.
 struct Thread {
     id: i64,
     last_seq: i64,
-    /// By member: unread messages, and where the inbox row stands.
-    members: BTreeMap<i64, (i64, i64)>,
+    members: BTreeMap<i64, State>,
 }
 
 /// What one message of a group changes.
@@ -90,13 +98,19 @@ impl BareSends {
             thread.last_seq += 1;
             let (id, seq) = (self.next_id, thread.last_seq);
             for member in [pair.0, pair.1] {
-                let unread = if member == sender { 0 } else { thread.members[&member].0 + 1 };
-                let before = std::mem::replace(&mut thread.members.get_mut(&member).context("a member")?.0, unread);
+                let state = thread.members.get_mut(&member).context("a member")?;
+                let (before, is_own) = (*state, member == sender);
+                if is_own {
+                    *state = State { unread: 0, unseen: 0, notified_seq: seq, ..before };
+                } else {
+                    *state = State { unread: before.unread + 1, unseen: before.unseen + 1, ..before };
+                }
                 let totals = people.get_mut(&member).context("a person")?;
-                totals[1] += i64::from(unread > 0) - i64::from(before > 0);
-                totals[2] += unread - before;
-                totals[3] += 1;
-                events.push((member, totals[3], thread.id, seq));
+                totals[1] += i64::from(state.unread > 0) - i64::from(before.unread > 0);
+                totals[2] += state.unread - before.unread;
+                totals[3] += state.unseen - before.unseen;
+                totals[4] += 1;
+                events.push((member, totals[4], thread.id, seq, if is_own { 6 } else { 1 }));
             }
             messages.push(Message { thread: thread.id, seq, id, sender, text });
         }
@@ -104,7 +118,7 @@ impl BareSends {
     }
 
     /// The totals and event positions of everybody, and the threads of the pairs in their order.
-    async fn gather(&self, pairs: &[(i64, i64)]) -> Result<(BTreeMap<i64, [i64; 4]>, Vec<Thread>)> {
+    async fn gather(&self, pairs: &[(i64, i64)]) -> Result<(BTreeMap<i64, [i64; 5]>, Vec<Thread>)> {
         let mut everybody: Vec<i64> = pairs.iter().flat_map(|(low, high)| [*low, *high]).collect();
         everybody.sort_unstable();
         everybody.dedup();
@@ -122,7 +136,7 @@ impl BareSends {
         let (begun, answers) = join(begun, asked).await;
         begun?;
         let answers: Vec<Vec<Row>> = answers.into_iter().collect::<Result<_, _>>()?;
-        let person = |row: &Row| (row.get(1), [row.get(5), row.get(6), row.get(7), row.get(8)]);
+        let person = |row: &Row| (row.get(1), [5, 6, 7, 8, 9].map(|column| row.get(column)));
         let people = answers[2].iter().map(person).collect();
         let first = usize::from(self.texts.over_rows);
         let mut threads: Vec<Thread> = Vec::with_capacity(pairs.len());
@@ -132,7 +146,13 @@ impl BareSends {
                 threads.push(Thread { id, last_seq: row.get(first + 4), members: BTreeMap::new() });
             }
             let thread = threads.last_mut().context("a thread")?;
-            thread.members.insert(row.get(first + 7), (row.get(first + 10), row.get(first + 11)));
+            let state = State {
+                unread: row.get(first + 10),
+                listed_at: row.get(first + 11),
+                notified_seq: row.get(first + 12),
+                unseen: row.get(first + 13),
+            };
+            thread.members.insert(row.get(first + 7), state);
         }
         ensure!(threads.len() == pairs.len(), "a pair without its thread");
         Ok((people, threads))
@@ -140,7 +160,7 @@ impl BareSends {
 
     async fn write(
         &self,
-        people: &BTreeMap<i64, [i64; 4]>,
+        people: &BTreeMap<i64, [i64; 5]>,
         threads: &[Thread],
         messages: &[Message],
         events: &[Event],
@@ -155,21 +175,19 @@ impl BareSends {
         let sides: Vec<Side<'_>> = threads
             .iter()
             .zip(messages)
-            .flat_map(|(thread, message)| {
-                thread.members.iter().map(move |(user, state)| (message, *user, state.0, state.1))
-            })
+            .flat_map(|(thread, message)| thread.members.iter().map(move |(user, state)| (message, *user, *state)))
             .collect();
         let sided = |of: &dyn Fn(&Side<'_>) -> i64| -> Vec<i64> { sides.iter().map(of).collect() };
         let (side_thread, side_user) = (sided(&|side| side.0.thread), sided(&|side| side.1));
         let (side_seq, side_id) = (sided(&|side| side.0.seq), sided(&|side| side.0.id));
-        let (side_unread, side_listed) = (sided(&|side| side.2), sided(&|side| side.3));
+        let (side_unread, side_listed) = (sided(&|side| side.2.unread), sided(&|side| side.2.listed_at));
+        let (side_notified, side_unseen) = (sided(&|side| side.2.notified_seq), sided(&|side| side.2.unseen));
         let side_texts: Vec<&str> = sides.iter().map(|side| &*side.0.text).collect();
         let person = |at: usize| -> Vec<i64> { people.values().map(|totals| totals[at]).collect() };
-        let (users, totals) =
-            (people.keys().copied().collect::<Vec<_>>(), [person(0), person(1), person(2), person(3)]);
+        let (users, totals) = (people.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 4, 3].map(person));
         let event = |of: &dyn Fn(&Event) -> i64| -> Vec<i64> { events.iter().map(of).collect() };
         let (event_user, event_position) = (event(&|one| one.0), event(&|one| one.1));
-        let (event_thread, event_seq, kind) = (event(&|one| one.2), event(&|one| one.3), event(&|_| 1));
+        let (event_thread, event_seq, kind) = (event(&|one| one.2), event(&|one| one.3), event(&|one| one.4));
         let one = !self.texts.over_rows;
         let moved: Params<'_> = if one { vec![&thread[0], &seq[0], &now] } else { vec![&thread, &seq, &time] };
         let stored: Params<'_> = if one {
@@ -179,10 +197,10 @@ impl BareSends {
         };
         let params: [Params<'_>; 6] = [
             moved,
-            vec![&side_thread, &side_user, &side_seq, &side_unread, &side_time],
+            vec![&side_thread, &side_user, &side_seq, &side_unread, &side_time, &side_notified, &side_unseen],
             vec![&side_user, &side_listed, &side_thread, &side_time, &side_unread, &side_id, &side_texts],
             stored,
-            vec![&users, &totals[0], &totals[1], &totals[2], &totals[3]],
+            vec![&users, &totals[0], &totals[1], &totals[2], &totals[3], &totals[4]],
             vec![&event_user, &event_position, &event_thread, &event_seq, &event_time, &kind],
         ];
         let changed = join_all(self.changes.iter().zip(&params).map(|(one, params)| self.client.query(one, params)));

@@ -73,3 +73,14 @@ impl Error {
 
 /// What a use case answers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Lets an answer go out although a side effect of it could not be stored for now. `consequence` says what that means.
+pub(crate) fn unless_transient<T>(stored: Result<T, StoreError>, consequence: &'static str) -> Result<(), StoreError> {
+    match stored {
+        Err(error) if error.is_transient() => {
+            tracing::warn!(%error, consequence, "a side effect was not stored");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}

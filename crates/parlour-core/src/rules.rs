@@ -48,6 +48,9 @@ impl Default for Rules {
     }
 }
 
+/// Notifications marked as read by one request at the most.
+pub const MAX_MARKED: usize = 1_000;
+
 /// Characters of a username at the most.
 pub const MAX_USERNAME_CHARS: usize = 150;
 

@@ -1,6 +1,6 @@
 //! Every address on one page, grouped by who calls.
 
-use crate::api::{admin, docs, events, health, jwt, media, pm, user};
+use crate::api::{admin, docs, events, health, jwt, media, notification, pm, user};
 use crate::app::App;
 use crate::error::ApiError;
 use axum::Router;
@@ -17,8 +17,13 @@ pub fn documented() -> (Router<App>, OpenApi) {
         // Members: /api/v2/pm/…
         .routes(routes!(pm::get_thread, pm::send_message, pm::delete_thread)) // GET POST DELETE /pm/
         .routes(routes!(pm::search_recipients)) // GET /pm/search/
+        .routes(routes!(pm::count_unread)) // GET /pm/unread/
         .routes(routes!(pm::upload_media)) // POST /pm/upload/
         .routes(routes!(pm::get_message, pm::delete_message)) // GET DELETE /pm/{id}/
+        // Members: /api/v2/notification/…
+        .routes(routes!(notification::list_notifications)) // GET /notification/
+        .routes(routes!(notification::read_notifications)) // POST /notification/read/
+        .routes(routes!(notification::count_unseen_notifications)) // GET /notification/unseen/count/
         // Members: /api/v2/user/…
         .routes(routes!(user::get_me)) // GET /user/me/
         .routes(routes!(user::list_hidden_ids)) // GET /user/hidden_users_id/

@@ -231,17 +231,17 @@ macro_rules! thread_page {
                  least(greatest(p.newest, p.oldest) - ?6 - p.oldest, ?5) as rows,
                  greatest(p.newest, p.oldest) - ?6 - least(greatest(p.newest, p.oldest) - ?6 - p.oldest, ?5) + 1 as first from p)
              select 0, t.id, t.creator_id, t.other_id, t.created_at, t.last_seq, t.deleted_count, t.last_message_at, t.user_id,
-                 t.read_seq, t.cleared_seq, t.unread_count, t.listed_at, w.count, v.version, null, ", no_attachment!(), "
+                 t.read_seq, t.cleared_seq, t.unread_count, t.listed_at, t.notified_seq, t.unseen_count, w.count, v.version, null, ", no_attachment!(), "
              from v left join t on true left join w on true
              union all
              select * from (select 1, x.id, x.seq, x.sender_id, x.created_at, x.status, null::bigint, null::bigint, null::bigint,
-                 null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, x.text, ", attachment_columns!(), "
+                 null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, x.text, ", attachment_columns!(), "
              from messages x left join files f on f.owner_id = x.sender_id and f.uuid = x.file_uuid where x.thread_id = (select w.id from w) and x.seq >= (select case when w.deleted_count = 0 then w.first
                  else w.first + coalesce((select d.seq - d.visible_before from deleted_messages d where d.thread_id = w.id
                      and d.visible_before < w.first order by d.visible_before desc, d.seq desc limit 1), 0) end from w)
              order by x.seq limit (select greatest(w.rows, 0) from w)) page
              union all
-             select 2, null, null, null, null, null, null, null, null, null, null, null, null, null, null, packed.json, ", no_attachment!(), "
+             select 2, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, packed.json, ", no_attachment!(), "
              from v cross join lateral (select ", named_people!($named), ") packed (json)"
         )
     };

@@ -208,7 +208,8 @@ pub struct FirstUnread {
 }
 
 /// Brings members and inbox up to the thread's end. History counts as seen, except from `unread` on, and by a member who already has
-/// something unseen in the thread; whoever wrote or deleted the thread for themselves has seen what stands before.
+/// something unseen in the thread; whoever wrote or deleted the thread for themselves has seen what stands before. History notifies
+/// nobody.
 ///
 /// # Errors
 /// A failure of the store.
@@ -223,7 +224,9 @@ pub fn settle_thread(tx: &Tx<'_>, thread: ThreadId, unread: &[FirstUnread], now:
             Some(first) => least.max(first.seq - 1),
             None => last_seq,
         };
-        let unread_count = position_at(tx, member.thread(), last_seq)? - position_at(tx, member.thread(), read_seq)?;
+        let end = position_at(tx, member.thread(), last_seq)?;
+        let count_after = |seq| Ok::<_, StoreError>(end - position_at(tx, member.thread(), seq)?);
+        let unread_count = count_after(read_seq)?;
         let shown = newest.as_ref().filter(|message| message.seq > member.cleared_seq).map(|message| Newest {
             message_id: message.id,
             created_at: message.created_at,
@@ -231,7 +234,9 @@ pub fn settle_thread(tx: &Tx<'_>, thread: ThreadId, unread: &[FirstUnread], now:
             text: &message.text,
             file_name: message.file.as_ref().map(|file| &*file.filename),
         });
-        let to = Standing { read_seq, cleared_seq: member.cleared_seq, unread_count };
+        let notified_seq = if member.unseen_count > 0 { member.notified_seq.max(read_seq) } else { last_seq };
+        let unseen_count = count_after(notified_seq)?;
+        let to = Standing { read_seq, cleared_seq: member.cleared_seq, unread_count, notified_seq, unseen_count };
         let event = Event { kind: EventKind::ThreadSeen, thread_id: thread, seq: read_seq, created_at: now };
         settle(tx, &member, to, shown.as_ref(), event)?;
     }

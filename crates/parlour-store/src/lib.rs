@@ -4,6 +4,7 @@
 //! - A message's [`Seq`](parlour_types::Seq) is issued inside the write transaction, grows by one, and never changes.
 //! - `unread_count` of a member is the number of shown messages of others after `read_seq`; the totals in `mailboxes` are the
 //!   sums over the inbox.
+//! - `unseen_count` is the same after `notified_seq`, which is never below `read_seq`.
 //! - A thread is in a member's inbox exactly when a message is shown to that member.
 //! - A change and the events that it causes are one transaction.
 //! - No function takes a bare thread id to read messages: the proof of membership is a [`threads::Membership`].
@@ -26,6 +27,7 @@ pub mod import;
 mod mailboxes;
 pub mod messages;
 mod migrate;
+pub mod notifications;
 pub mod objects;
 mod observation;
 mod positions;

@@ -1,6 +1,6 @@
 //! A member's totals and the end of the member's event log, moved in one step with the change that moves them.
 
-use crate::db::{Read, Tx, params};
+use crate::db::{Read, Row, Tx, params};
 use crate::error::{Result, StoreError};
 use crate::events::Event;
 use parlour_types::UserId;
@@ -14,6 +14,26 @@ pub struct Totals {
     pub unread_threads: i64,
     /// Messages of others not seen.
     pub unread_messages: i64,
+    /// Notifications not read: at most as many, as opening a thread reads its notifications, and not the other way round.
+    pub unseen_notifications: i64,
+}
+
+/// The totals of the mailbox `b`.
+macro_rules! totals_columns {
+    () => {
+        "b.listed_threads, b.unread_threads, b.unread_messages, b.unseen_notifications"
+    };
+}
+pub(crate) use totals_columns;
+
+/// Totals out of the four columns from `first` on.
+pub(crate) fn decode_totals(row: &Row<'_>, first: usize) -> Result<Totals> {
+    Ok(Totals {
+        listed_threads: row.int(first)?,
+        unread_threads: row.int(first + 1)?,
+        unread_messages: row.int(first + 2)?,
+        unseen_notifications: row.int(first + 3)?,
+    })
 }
 
 /// How a change moves a member's totals.
@@ -22,16 +42,23 @@ pub(crate) struct Delta {
     pub(crate) listed_threads: i64,
     pub(crate) unread_threads: i64,
     pub(crate) unread_messages: i64,
+    pub(crate) unseen_notifications: i64,
 }
 
 impl Delta {
     /// The move of one thread's row from `before` to `after` unread messages.
     pub(crate) fn unread(before: i64, after: i64) -> Self {
         Self {
-            listed_threads: 0,
             unread_threads: i64::from(after > 0) - i64::from(before > 0),
             unread_messages: after - before,
+            ..Self::default()
         }
+    }
+
+    /// The same, with the thread's unread notifications moving from `before` to `after`.
+    pub(crate) const fn unseen(mut self, before: i64, after: i64) -> Self {
+        self.unseen_notifications = after - before;
+        self
     }
 
     /// The same, with the thread entering (`1`) or leaving (`-1`) the inbox.
@@ -47,9 +74,16 @@ pub(crate) fn record(tx: &Tx<'_>, user: UserId, delta: Delta, event: Event) -> R
     let position = tx
         .row(
             "update mailboxes set listed_threads = listed_threads + ?2, unread_threads = unread_threads + ?3,
-                 unread_messages = unread_messages + ?4, event_position = event_position + 1
+                 unread_messages = unread_messages + ?4, unseen_notifications = unseen_notifications + ?5,
+                 event_position = event_position + 1
              where user_id = ?1 returning event_position",
-            params![user, delta.listed_threads, delta.unread_threads, delta.unread_messages],
+            params![
+                user,
+                delta.listed_threads,
+                delta.unread_threads,
+                delta.unread_messages,
+                delta.unseen_notifications
+            ],
             |row| row.int(0),
         )?
         .ok_or(StoreError::Inconsistent { table: "mailboxes", what: "absence of a member's row" })?;
@@ -63,9 +97,9 @@ pub(crate) fn record(tx: &Tx<'_>, user: UserId, delta: Delta, event: Event) -> R
 /// The totals of `user`, all zero for a member without a mailbox.
 pub(crate) fn totals(read: &Read<'_>, user: UserId) -> Result<Totals> {
     let totals = read.row(
-        "select listed_threads, unread_threads, unread_messages from mailboxes where user_id = ?1",
+        concat!("select ", totals_columns!(), " from mailboxes b where b.user_id = ?1"),
         params![user],
-        |row| Ok(Totals { listed_threads: row.int(0)?, unread_threads: row.int(1)?, unread_messages: row.int(2)? }),
+        |row| decode_totals(row, 0),
     )?;
     Ok(totals.unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use crate::error::{Result, StoreError};
 use crate::events::{Event, EventKind};
 use crate::files::{attachment, attachment_columns, decode_attachment, detach};
 use crate::positions::{Hole, first_seq_from, open_hole, position_at, seq_at};
-use crate::threads::{Membership, Newest, Standing, members, membership, membership_with, settle};
+use crate::threads::{MEMBERSHIP, Membership, Newest, Standing, members, membership, membership_with, settle};
 use crate::users::{Known, People};
 use parlour_types::model::{Message, MessageRef, MessageStatus, Thread};
 use parlour_types::{MessageId, ThreadId, Timestamp, UserId, Window};
@@ -37,13 +37,14 @@ macro_rules! message_columns {
     };
 }
 
-pub(crate) use message_columns;
+/// The message `?2` of the thread `?1`.
+pub(crate) const MESSAGE: &str = concat!(message_columns!(), "where x.thread_id = ?1 and x.seq = ?2");
 
 fn decode(row: &Row<'_>) -> Result<Message> {
     decode_from(row, 0)
 }
 
-/// A message out of the columns of [`message_columns`] from `first` on.
+/// A message out of the columns from `first` on.
 pub(crate) fn decode_from(row: &Row<'_>, first: usize) -> Result<Message> {
     Ok(Message {
         thread_id: row.thread_id(first)?,
@@ -112,6 +113,9 @@ pub fn thread_page(
     Ok(ThreadPage { member, count, people: People::none_of(read)? })
 }
 
+/// Where the texts stand in a page with all that belongs to it.
+const TEXT: usize = MEMBERSHIP + 3;
+
 /// Beyond what any thread has.
 const FAR: i64 = 1 << 53;
 
@@ -140,20 +144,20 @@ fn thread_page_at_once(
     read.page(sql, &all[..6 + ends], |row| {
         match row.int(0)? {
             0 => {
-                page.people.version = row.int(14)?;
+                page.people.version = row.int(MEMBERSHIP + 2)?;
                 if row.int_opt(1)?.is_some() {
                     page.member = Some(crate::threads::decode_from(row, 1)?);
-                    page.count = row.int(13)?;
+                    page.count = row.int(MEMBERSHIP + 1)?;
                 }
             }
             1 => {
                 const EARLY: StoreError =
                     StoreError::Inconsistent { table: "threads", what: "absence of a page's thread" };
                 let member = page.member.as_ref().ok_or(EARLY)?;
-                let file = decode_attachment(row, 16)?;
-                see(member, message_row(row, 1, 15, &member.thread)?.with(file.as_ref()));
+                let file = decode_attachment(row, TEXT + 1)?;
+                see(member, message_row(row, 1, TEXT, &member.thread)?.with(file.as_ref()));
             }
-            _ => page.people.users.push(crate::users::decode_packed(row.str(15)?)?),
+            _ => page.people.users.push(crate::users::decode_packed(row.str(TEXT)?)?),
         }
         Ok(())
     })?;
@@ -294,11 +298,11 @@ pub fn delete(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
     let event =
         Event { kind: EventKind::MessageDeleted, thread_id: message.thread_id, seq: message.seq, created_at: now };
     for member in before {
-        let was_unread = message.sender_id != member.user_id && message.seq > member.read_seq;
+        let counts = |up_to| i64::from(message.sender_id != member.user_id && message.seq > up_to);
         let to = Standing {
-            read_seq: member.read_seq,
-            cleared_seq: member.cleared_seq,
-            unread_count: member.unread_count - i64::from(was_unread),
+            unread_count: member.unread_count - counts(member.read_seq),
+            unseen_count: member.unseen_count - counts(member.notified_seq),
+            ..Standing::of(&member)
         };
         relist(tx, &member, to, newest.as_ref(), event)?;
     }
@@ -319,9 +323,7 @@ pub fn hide(tx: &Tx<'_>, message: &Message, now: Timestamp) -> Result<()> {
     let event =
         Event { kind: EventKind::MessageHidden, thread_id: message.thread_id, seq: message.seq, created_at: now };
     for member in members(tx, message.thread_id)? {
-        let to =
-            Standing { read_seq: member.read_seq, cleared_seq: member.cleared_seq, unread_count: member.unread_count };
-        relist(tx, &member, to, newest.as_ref(), event)?;
+        relist(tx, &member, Standing::of(&member), newest.as_ref(), event)?;
     }
     give_up_file(tx, message, now)
 }

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "init", "0001_init.sql"),
     migration!(2, "find_imported", "0002_find_imported.sql"),
     migration!(3, "files", "0003_files.sql"),
+    migration!(4, "notifications", "0004_notifications.sql"),
 ];
 
 impl Migration {

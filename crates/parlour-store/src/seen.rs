@@ -6,8 +6,8 @@ use crate::db::{Row, Source, Tx};
 use crate::dialect;
 use crate::error::Result;
 use crate::events::EventKind;
-use crate::mailboxes::Totals;
-use crate::threads::{Membership, decode_from, membership_columns};
+use crate::mailboxes::{Totals, decode_totals, totals_columns};
+use crate::threads::{MEMBERSHIP, Membership, decode_from, membership_columns};
 use parlour_types::{Seq, ThreadId, Timestamp, UserId};
 
 /// The member `?2` of the thread `?1`, the holes up to where they will have read (`?3` or further), and their mailbox.
@@ -15,8 +15,9 @@ const MEMBER: &str = concat!(
     "select ",
     membership_columns!(),
     ", coalesce((select d.seq - d.visible_before from deleted_messages d where d.thread_id = t.id
-             and d.seq <= case when ?3 > m.read_seq then ?3 else m.read_seq end order by d.seq desc limit 1), 0),
-         b.listed_threads, b.unread_threads, b.unread_messages, b.event_position
+             and d.seq <= case when ?3 > m.read_seq then ?3 else m.read_seq end order by d.seq desc limit 1), 0), ",
+    totals_columns!(),
+    ", b.event_position
      from threads t join members m on m.thread_id = t.id join mailboxes b on b.user_id = m.user_id
      where t.id = ?1 and m.user_id = ?2"
 );
@@ -32,13 +33,9 @@ struct Found {
 fn decode(row: &Row<'_>, first: usize) -> Result<Found> {
     Ok(Found {
         member: decode_from(row, first)?,
-        holes: row.int(first + 12)?,
-        totals: Totals {
-            listed_threads: row.int(first + 13)?,
-            unread_threads: row.int(first + 14)?,
-            unread_messages: row.int(first + 15)?,
-        },
-        event_position: row.int(first + 16)?,
+        holes: row.int(first + MEMBERSHIP)?,
+        totals: decode_totals(row, first + MEMBERSHIP + 1)?,
+        event_position: row.int(first + MEMBERSHIP + 5)?,
     })
 }
 
@@ -68,6 +65,12 @@ pub fn mark_seen(tx: &Tx<'_>, thread: ThreadId, user: UserId, up_to: Seq, now: T
     // A member's own messages move read_seq past themselves, so whatever is shown after it is of others.
     let shown = member.thread.last_seq - member.thread.deleted_count;
     let unread_count = if read_seq == member.thread.last_seq { 0 } else { shown - (read_seq - holes) };
+    // Opening a thread reads its notifications.
+    let (notified_seq, unseen_count) = if member.notified_seq > read_seq {
+        (member.notified_seq, member.unseen_count)
+    } else {
+        (read_seq, unread_count)
+    };
     tx.touch_thread(user, thread);
     let (thread, user) = (thread.get(), user.get());
     let one = |what, guard, sql, values: Vec<i64>| Change {
@@ -78,8 +81,9 @@ pub fn mark_seen(tx: &Tx<'_>, thread: ThreadId, user: UserId, up_to: Seq, now: T
     let mut changes = vec![one(
         "marking a thread seen",
         Guard::EveryRow,
-        "update members set read_seq = ?3, unread_count = ?4 where thread_id = ?1 and user_id = ?2",
-        vec![thread, user, read_seq, unread_count],
+        "update members set read_seq = ?3, unread_count = ?4, notified_seq = ?5, unseen_count = ?6
+         where thread_id = ?1 and user_id = ?2",
+        vec![thread, user, read_seq, unread_count, notified_seq, unseen_count],
     )];
     changes.extend(member.listed_at.map(|listed_at| {
         one(
@@ -92,12 +96,14 @@ pub fn mark_seen(tx: &Tx<'_>, thread: ThreadId, user: UserId, up_to: Seq, now: T
     changes.push(one(
         "moving a mailbox",
         Guard::EveryRow,
-        "update mailboxes set unread_threads = ?2, unread_messages = ?3, event_position = ?4 where user_id = ?1",
+        "update mailboxes set unread_threads = ?2, unread_messages = ?3, event_position = ?4, unseen_notifications = ?5
+         where user_id = ?1",
         vec![
             user,
             totals.unread_threads + i64::from(unread_count > 0) - i64::from(member.unread_count > 0),
             totals.unread_messages + unread_count - member.unread_count,
             event_position + 1,
+            totals.unseen_notifications + unseen_count - member.unseen_count,
         ],
     ));
     changes.push(one(

@@ -55,10 +55,10 @@ pub fn sends(sends: usize) -> Sends {
         ],
         changes: [
             text(changes::MOVE_THREAD, Guard::EveryRow, ints(sends, 3)),
-            text(changes::MOVE_MEMBER, Guard::EveryRow, ints(sides, 5)),
+            text(changes::MOVE_MEMBER, Guard::EveryRow, ints(sides, 7)),
             text(changes::MOVE_UP, Guard::EveryRow, with_text(sides, 6)),
             text(changes::STORE, Guard::None, with_text(sends, 5)),
-            text(changes::MOVE_MAILBOX, Guard::EveryRow, ints(sides, 5)),
+            text(changes::MOVE_MAILBOX, Guard::EveryRow, ints(sides, 6)),
             text(changes::APPEND_EVENT, Guard::None, ints(sides, 6)),
         ],
         over_rows: sends != 1,

@@ -18,6 +18,8 @@ pub struct Membership {
     pub(crate) cleared_seq: Seq,
     pub(crate) unread_count: i64,
     pub(crate) listed_at: Option<Timestamp>,
+    pub(crate) notified_seq: Seq,
+    pub(crate) unseen_count: i64,
 }
 
 impl Membership {
@@ -49,7 +51,7 @@ impl Membership {
 macro_rules! membership_columns {
     () => {
         "t.id, t.creator_id, t.other_id, t.created_at, t.last_seq, t.deleted_count, t.last_message_at, \
-         m.user_id, m.read_seq, m.cleared_seq, m.unread_count, m.listed_at"
+         m.user_id, m.read_seq, m.cleared_seq, m.unread_count, m.listed_at, m.notified_seq, m.unseen_count"
     };
 }
 
@@ -76,7 +78,10 @@ fn decode(row: &Row<'_>) -> Result<Membership> {
     decode_from(row, 0)
 }
 
-/// A membership out of the twelve columns from `first` on.
+/// How many columns a membership has.
+pub(crate) const MEMBERSHIP: usize = 14;
+
+/// A membership out of the [`MEMBERSHIP`] columns from `first` on.
 pub(crate) fn decode_from(row: &Row<'_>, first: usize) -> Result<Membership> {
     Ok(Membership {
         thread: decode_thread_from(row, first)?,
@@ -85,6 +90,8 @@ pub(crate) fn decode_from(row: &Row<'_>, first: usize) -> Result<Membership> {
         cleared_seq: row.int(first + 9)?,
         unread_count: row.int(first + 10)?,
         listed_at: row.int_opt(first + 11)?.map(Timestamp::from_micros),
+        notified_seq: row.int(first + 12)?,
+        unseen_count: row.int(first + 13)?,
     })
 }
 
@@ -266,8 +273,15 @@ pub fn inbox(
     }
 }
 
+/// The inbox row of the member `?2` in the thread `?1`.
+pub(crate) const LISTED: &str =
+    "select i.thread_id, i.creator_id, i.other_id, i.created_at, i.last_message_at, i.unread_count, i.message_id,
+         i.message_status, i.text, i.file_name
+     from members m join inbox i on i.user_id = m.user_id and i.last_message_at = m.listed_at and i.thread_id = m.thread_id
+     where m.thread_id = ?1 and m.user_id = ?2";
+
 /// A row of an inbox out of the columns from `first` on.
-fn inbox_row(row: &Row<'_>, first: usize, user: UserId, see: &mut impl FnMut(InboxRef<'_>)) -> Result<()> {
+pub(crate) fn inbox_row(row: &Row<'_>, first: usize, user: UserId, see: &mut impl FnMut(InboxRef<'_>)) -> Result<()> {
     let (creator_id, other_id) = (row.user_id(first + 1)?, row.user_id(first + 2)?);
     // One damaged bit of a key makes this row a stranger's.
     if user != creator_id && user != other_id {
@@ -303,6 +317,22 @@ pub(crate) struct Standing {
     pub(crate) read_seq: Seq,
     pub(crate) cleared_seq: Seq,
     pub(crate) unread_count: i64,
+    /// Never below `read_seq`.
+    pub(crate) notified_seq: Seq,
+    pub(crate) unseen_count: i64,
+}
+
+impl Standing {
+    /// Where the member stands now.
+    pub(crate) const fn of(member: &Membership) -> Self {
+        Self {
+            read_seq: member.read_seq,
+            cleared_seq: member.cleared_seq,
+            unread_count: member.unread_count,
+            notified_seq: member.notified_seq,
+            unseen_count: member.unseen_count,
+        }
+    }
 }
 
 /// Moves a member to a new standing: the member's row, the inbox row (`newest` of `None` takes it out), the totals and the
@@ -344,7 +374,8 @@ pub(crate) fn settle(
     }
     tx.execute_one(
         "moving a member",
-        "update members set read_seq = ?3, cleared_seq = ?4, unread_count = ?5, listed_at = ?6
+        "update members set read_seq = ?3, cleared_seq = ?4, unread_count = ?5, listed_at = ?6, notified_seq = ?7,
+             unseen_count = ?8
          where thread_id = ?1 and user_id = ?2",
         params![
             thread.id,
@@ -352,11 +383,16 @@ pub(crate) fn settle(
             to.read_seq,
             to.cleared_seq,
             to.unread_count,
-            newest.map(|newest| newest.created_at)
+            newest.map(|newest| newest.created_at),
+            to.notified_seq,
+            to.unseen_count,
         ],
     )?;
     let listing = i64::from(newest.is_some()) - i64::from(member.listed_at.is_some());
-    record(tx, member.user_id, Delta::unread(member.unread_count, to.unread_count).listing(listing), event)
+    let delta = Delta::unread(member.unread_count, to.unread_count)
+        .unseen(member.unseen_count, to.unseen_count)
+        .listing(listing);
+    record(tx, member.user_id, delta, event)
 }
 
 /// Deletes the thread for the member alone: what is in it now is never shown to them again.
@@ -369,5 +405,12 @@ pub fn clear(tx: &Tx<'_>, member: &Membership, now: Timestamp) -> Result<()> {
         return Ok(());
     }
     let event = Event { kind: EventKind::ThreadCleared, thread_id: member.thread.id, seq: last_seq, created_at: now };
-    settle(tx, member, Standing { read_seq: last_seq, cleared_seq: last_seq, unread_count: 0 }, None, event)
+    let to = Standing {
+        read_seq: last_seq,
+        cleared_seq: last_seq,
+        unread_count: 0,
+        notified_seq: last_seq,
+        unseen_count: 0,
+    };
+    settle(tx, member, to, None, event)
 }

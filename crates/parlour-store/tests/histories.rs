@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+use parlour_store::events::{self, Event, EventKind};
 use parlour_store::messages::{self, IdRange, ThreadName};
+use parlour_store::notifications::{self, NotificationCursor, NotificationWindow};
 use parlour_store::sends::{Ask, Decision, Facts};
 use parlour_store::threads::{InboxWindow, Membership};
 use parlour_store::users::Known;
@@ -44,6 +46,12 @@ enum Step {
     Clear(Side),
     /// Sees the thread up to some messages before its end.
     See(Side, i64),
+    /// Reads the notifications up to some messages before the thread's end.
+    ReadNotifications(Side, i64),
+    /// Lists the notifications, so many messages a page.
+    ListNotifications(Side, usize),
+    /// Removes up to so many events that are at least so many steps old.
+    Trim(Side, i64, i64),
     Page {
         side: Side,
         before: Option<Pointer>,
@@ -68,6 +76,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..30_usize).prop_map(Step::Hide),
         1 => side().prop_map(Step::Clear),
         1 => (side(), 0..4_i64).prop_map(|(side, back)| Step::See(side, back)),
+        1 => (side(), 0..4_i64).prop_map(|(side, back)| Step::ReadNotifications(side, back)),
+        1 => (side(), 1..4_usize).prop_map(|(side, messages)| Step::ListNotifications(side, messages)),
+        1 => (side(), 0..20_i64, 1..6_i64).prop_map(|(side, age, limit)| Step::Trim(side, age, limit)),
         6 => (side(), pointer(), pointer(), 1..8_i64, 0..10_i64)
             .prop_map(|(side, before, from, limit, offset)| Step::Page { side, before, from, limit, offset }),
     ]
@@ -80,6 +91,9 @@ struct Model {
     /// Per side: how many of `all` were cleared, and how many seen.
     cleared: [usize; 2],
     seen: [usize; 2],
+    /// Per side: of how many of `all` the notifications were read, and of how many the events were removed.
+    notified: [usize; 2],
+    forgotten: [usize; 2],
 }
 
 struct Line {
@@ -106,8 +120,24 @@ impl Model {
     }
 
     fn unread(&self, side: Side) -> i64 {
-        let unread = self.all.iter().skip(self.seen[side as usize]);
-        unread.filter(|line| line.by as usize != side as usize && line.status != MessageStatus::Deleted).count() as i64
+        self.received(side, self.seen[side as usize]).count() as i64
+    }
+
+    fn unseen(&self, side: Side) -> i64 {
+        self.received(side, self.notified[side as usize]).count() as i64
+    }
+
+    /// What is shown of the other side's messages after so many of all, by place.
+    fn received(&self, side: Side, after: usize) -> impl DoubleEndedIterator<Item = (usize, &Line)> {
+        let lines = self.all.iter().enumerate().skip(after);
+        lines.filter(move |(_, line)| line.by as usize != side as usize && line.status != MessageStatus::Deleted)
+    }
+
+    /// The ids of what a list of notifications shows, and whether each is new.
+    fn notifications(&self, side: Side) -> Vec<(i64, bool)> {
+        let from = self.cleared[side as usize].max(self.forgotten[side as usize]);
+        let listed = self.received(side, from).rev();
+        listed.map(|(at, line)| (line.id.get(), at >= self.notified[side as usize])).collect()
     }
 }
 
@@ -171,6 +201,7 @@ impl History {
                     .unwrap();
                 self.model.cleared[side as usize] = self.model.all.len();
                 self.model.seen[side as usize] = self.model.all.len();
+                self.model.notified[side as usize] = self.model.all.len();
             }
             Step::See(side, back) => {
                 let [me, other] = self.pair(side);
@@ -185,12 +216,66 @@ impl History {
                     .unwrap();
                 let seen = &mut self.model.seen[side as usize];
                 *seen = (*seen).max(self.model.all.len().saturating_sub(back as usize));
+                let notified = &mut self.model.notified[side as usize];
+                *notified = (*notified).max(*seen);
+            }
+            Step::ReadNotifications(side, back) => {
+                let [me, other] = self.pair(side);
+                self.store
+                    .write(move |tx| match threads::membership_with(tx, me, other)? {
+                        Some(member) => {
+                            let up_to = [(member.thread().id, member.thread().last_seq - back)];
+                            notifications::mark_read(tx, me, &up_to, now).map(drop)
+                        }
+                        None => Ok(()),
+                    })
+                    .await
+                    .unwrap();
+                let notified = &mut self.model.notified[side as usize];
+                *notified = (*notified).max(self.model.all.len().saturating_sub(back as usize));
+            }
+            Step::ListNotifications(side, max_messages) => self.check_notifications(side, max_messages).await,
+            Step::Trim(side, age, limit) => {
+                let older_than = Timestamp::from_micros(self.now - age * 1_000);
+                self.trim(side, older_than, limit, now).await;
             }
             Step::Page { side, before, from, limit, offset } => {
                 let range = IdRange { before: self.id(before), from: self.id(from) };
                 self.check_page(side, range, Window { limit, offset }).await;
             }
         }
+    }
+
+    async fn trim(&mut self, side: Side, older_than: Timestamp, limit: i64, now: Timestamp) {
+        let [me, _] = self.pair(side);
+        let mut log = self.store.read(move |read| events::read_from(read, me, 0, 1_000)).await.unwrap().events;
+        // The newest stays, whatever its age.
+        log.pop();
+        let is_old = |(_, event): &&(i64, Event)| event.created_at < older_than;
+        let old: Vec<Event> = log.iter().take_while(is_old).take(limit as usize).map(|(_, event)| *event).collect();
+        let gone = self.store.write_at_once(move |tx| notifications::trim_events(tx, me, older_than, limit, now)).await;
+        assert_eq!(gone.unwrap(), old.len() as u64);
+        for event in old.iter().filter(|event| event.kind == EventKind::MessageCreated) {
+            let up_to = event.seq as usize;
+            for places in [&mut self.model.forgotten, &mut self.model.notified] {
+                places[side as usize] = places[side as usize].max(up_to);
+            }
+        }
+    }
+
+    async fn check_notifications(&self, side: Side, max_messages: usize) {
+        let [me, _] = self.pair(side);
+        let (mut from, mut listed) = (Some(NotificationCursor::TOP), Vec::new());
+        while let Some(start) = from {
+            let window = NotificationWindow { from: start, limit: 1, max_messages };
+            let page = self.store.read(move |read| notifications::page(read, me, window)).await.unwrap();
+            assert!(page.rows.len() <= 1, "one thread is one row");
+            let all: Vec<_> = page.rows.iter().flat_map(|row| &row.notifications).collect();
+            assert!(page.next.is_none() || all.len() == max_messages, "a page that leads on is full");
+            listed.extend(all.iter().map(|one| (one.message.id.get(), one.is_new)));
+            from = page.next;
+        }
+        assert_eq!(listed, self.model.notifications(side), "notifications");
     }
 
     fn pair(&self, side: Side) -> [UserId; 2] {
@@ -210,6 +295,7 @@ impl History {
         assert!(self.model.all.last().is_none_or(|last| last.id < sent.id), "ids grow along a thread");
         self.model.all.push(Line { id: sent.id, by, status: MessageStatus::Created });
         self.model.seen[by as usize] = self.model.all.len();
+        self.model.notified[by as usize] = self.model.all.len();
     }
 
     async fn take_back(&mut self, back: usize, to: MessageStatus, now: Timestamp) {
@@ -248,7 +334,7 @@ impl History {
     async fn check_totals(&self) {
         for side in [Side::Ann, Side::Bob] {
             let [me, other] = self.pair(side);
-            let (count, listed, problems) = self
+            let (count, totals, listed, problems) = self
                 .store
                 .read(move |read| {
                     let mut first = None;
@@ -258,7 +344,8 @@ impl History {
                     })?;
                     let thread = threads::membership_with(read, me, other)?.map(|member| member.thread().id);
                     let problems = thread.map(|thread| doctor::examine_thread(read, thread)).transpose()?;
-                    Ok::<_, StoreError>((page.count, first, problems.unwrap_or_default()))
+                    let totals = users::totals(read, me)?;
+                    Ok::<_, StoreError>((page.count, totals, first, problems.unwrap_or_default()))
                 })
                 .await
                 .unwrap();
@@ -267,6 +354,9 @@ impl History {
                 self.model.visible(side).next_back().map(|line| (line.id, line.status, self.model.unread(side)));
             assert_eq!(listed, newest, "inbox row");
             assert_eq!(count, i64::from(newest.is_some()));
+            let expected = (count, self.model.unread(side), self.model.unseen(side));
+            assert_eq!((totals.listed_threads, totals.unread_messages, totals.unseen_notifications), expected);
+            self.check_notifications(side, 3).await;
         }
     }
 }

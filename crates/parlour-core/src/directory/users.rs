@@ -1,18 +1,17 @@
 use crate::access::can_send;
 use crate::{Caller, Card, Core, Error, Result};
-use parlour_store::users::Account;
+use parlour_store::users::{Account, Totals};
 use parlour_store::{relations, users};
 use parlour_types::UserId;
 use parlour_types::model::User;
 use std::sync::Arc;
 
-/// The caller and the number of messages of others that the caller has not seen (contract §3.1, "me only").
+/// The caller and what waits for them (contract §3.1, "me only").
 ///
 /// # Errors
 /// [`Error::UnknownCaller`].
-pub async fn get_me(core: &Core, caller: Caller) -> Result<(Arc<Card>, i64)> {
-    core.ask(caller, |read, viewer| Ok((Arc::clone(&viewer.card), users::totals(read, viewer.id())?.unread_messages)))
-        .await
+pub async fn get_me(core: &Core, caller: Caller) -> Result<(Arc<Card>, Totals)> {
+    core.ask(caller, |read, viewer| Ok((Arc::clone(&viewer.card), users::totals(read, viewer.id())?))).await
 }
 
 /// A user, and how the viewer stands to them.

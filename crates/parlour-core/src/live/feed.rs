@@ -76,6 +76,8 @@ pub enum Happened {
         /// Which.
         thread_id: ThreadId,
     },
+    /// The member read notifications without opening their threads.
+    NotificationsRead,
 }
 
 /// A thread as its row in a member's inbox shows it.
@@ -179,7 +181,9 @@ fn happened(viewer: &Viewer<'_>, subjects: &Subjects, event: &Event) -> Result<O
         Ok(Some((one_message(viewer, message, &thread, status)?, thread)))
     };
     Ok(match event.kind {
-        EventKind::MessageCreated => message()?.map(|(message, thread)| Happened::MessageCreated { message, thread }),
+        EventKind::MessageCreated | EventKind::OwnMessageCreated => {
+            message()?.map(|(message, thread)| Happened::MessageCreated { message, thread })
+        }
         EventKind::MessageHidden => message()?.map(|(message, thread)| Happened::MessageChanged { message, thread }),
         EventKind::MessageDeleted => {
             let gone = subjects.gone(event);
@@ -190,6 +194,7 @@ fn happened(viewer: &Viewer<'_>, subjects: &Subjects, event: &Event) -> Result<O
         }
         EventKind::ThreadSeen => Some(Happened::ThreadSeen { thread_id, unread_count: member.unread_count() }),
         EventKind::ThreadCleared => Some(Happened::ThreadDeleted { thread_id }),
+        EventKind::NotificationsRead => Some(Happened::NotificationsRead),
     })
 }
 

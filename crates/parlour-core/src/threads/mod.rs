@@ -1,9 +1,11 @@
 //! Conversations: the list, one of them, and deleting one for oneself.
 
+mod count;
 mod delete;
 mod list;
 mod read;
 
+pub use count::count_unread;
 pub use delete::delete_thread;
 pub use list::list_snippets;
 pub use read::get_thread;

@@ -1,8 +1,8 @@
 use super::ThreadRef;
 use crate::access::Viewer;
+use crate::error::unless_transient;
 use crate::pages::{NewestPage, PageKey, RowsPage};
 use crate::{Caller, Core, Error, Result};
-use parlour_store::StoreError;
 use parlour_store::messages::{IdRange, thread_page};
 use parlour_store::seen::mark_seen;
 use parlour_store::threads::Membership;
@@ -11,17 +11,6 @@ use parlour_types::Window;
 use parlour_types::model::MessageRef;
 use parlour_types::view::{MessagePage, Rows, ThreadStatus};
 use std::sync::Arc;
-
-/// Lets an answer go out although a side effect of it could not be stored for now. `consequence` says what that means.
-fn unless_transient<T>(stored: Result<T, StoreError>, consequence: &'static str) -> Result<(), StoreError> {
-    match stored {
-        Err(error) if error.is_transient() => {
-            tracing::warn!(%error, consequence, "a side effect was not stored");
-            Ok(())
-        }
-        other => other.map(drop),
-    }
-}
 
 /// Get a thread (contract §2.3): a page of its messages, counted from the newest, oldest first. Marks the whole thread as seen by the
 /// caller, up to what this very snapshot shows.

@@ -6,6 +6,7 @@ pub mod events;
 pub mod health;
 pub mod jwt;
 pub mod media;
+pub mod notification;
 pub mod pm;
 pub mod user;
 

@@ -97,6 +97,15 @@ pub enum StreamEvent<'a> {
         /// The thread's id.
         thread_id: ThreadId,
     },
+    /// The member read notifications without opening their threads. What is left follows in `unread`.
+    #[schema(title = "notifications_read")]
+    NotificationsRead {
+        /// Just behind this event.
+        #[schema(value_type = String, example = "7-12-9f86d081")]
+        cursor: EventCursor,
+        /// When it happened.
+        at: Timestamp,
+    },
     /// What is unread in all. Follows the events that changed it.
     #[schema(title = "unread")]
     Unread(Totals),
@@ -110,11 +119,17 @@ pub struct Totals {
     pub unread_threads: i64,
     /// Messages of others that the member has not seen.
     pub unread_messages: i64,
+    /// Notifications that the member has not read: at most as many.
+    pub unseen_notifications: i64,
 }
 
 impl From<parlour_core::Totals> for Totals {
     fn from(totals: parlour_core::Totals) -> Self {
-        Self { unread_threads: totals.unread_threads, unread_messages: totals.unread_messages }
+        Self {
+            unread_threads: totals.unread_threads,
+            unread_messages: totals.unread_messages,
+            unseen_notifications: totals.unseen_notifications,
+        }
     }
 }
 
@@ -159,5 +174,6 @@ fn event_of<'a>(app: &'a App, event: &'a FeedEvent, link: LinkMaker<'a>) -> Stre
             StreamEvent::ThreadSeen { cursor, at, thread_id: *thread_id, unread_count: *unread_count }
         }
         Happened::ThreadDeleted { thread_id } => StreamEvent::ThreadDeleted { cursor, at, thread_id: *thread_id },
+        Happened::NotificationsRead => StreamEvent::NotificationsRead { cursor, at },
     }
 }

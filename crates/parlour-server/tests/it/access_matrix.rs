@@ -54,6 +54,10 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("upload_media",      [401,   200,     200,   200,   200,     403,    401,    401,    401]),
     ("get_message",       [401,   404,     404,   200,   200,     200,    401,    401,    401]),
     ("delete_message",    [401,   404,     404,   204,   403,     204,    401,    401,    401]),
+    ("count_unread",      [401,   200,     200,   200,   200,     200,    401,    401,    401]),
+    ("list_notifications", [401,  200,     200,   200,   200,     200,    401,    401,    401]),
+    ("read_notifications", [401,  204,     204,   204,   204,     204,    401,    401,    401]),
+    ("count_unseen_notifications", [401, 200, 200, 200,  200,     200,    401,    401,    401]),
     ("get_me",            [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("list_hidden_ids",   [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("get_user",          [401,   200,     200,   200,   200,     200,    401,    401,    401]),
@@ -210,6 +214,7 @@ impl World {
     fn body(&self, operation: &Operation) -> Option<Value> {
         let body = match operation.id.as_str() {
             "send_message" => json!({ "recipients": [self.other], "message": "hello", "file_uuid": null }),
+            "read_notifications" => json!({ "sids": [self.message.to_string()] }),
             "change_settings" => json!({ "qa_frequency": 1 }),
             "upsert_users" => json!({ "users": [{ "id": 9, "username": "new" }] }),
             "upsert_follows" => json!({ "follows": [{ "follower": 3, "followed": 1 }] }),
@@ -253,7 +258,8 @@ async fn who_is_refused_sees_nothing_of_the_thread_and_changes_nothing() {
     let operations = operations(&server).await;
     for role in [Role::Anonymous, Role::Stranger, Role::Expired, Role::Deleted, Role::Admin] {
         let world = World::seen_by(role).await;
-        for operation in operations.iter().filter(|operation| operation.path.starts_with("/api/v2/pm/")) {
+        let of_messages = |path: &str| path.starts_with("/api/v2/pm/") || path.starts_with("/api/v2/notification/");
+        for operation in operations.iter().filter(|operation| of_messages(&operation.path)) {
             let answer = world.ask(operation).await;
             assert!(!answer.text.contains("between two"), "{} as {role:?} answered {}", operation.id, answer.text);
         }
@@ -261,6 +267,8 @@ async fn who_is_refused_sees_nothing_of_the_thread_and_changes_nothing() {
         let inbox = bob.inbox().await;
         assert_eq!(inbox["count"], 1, "{role:?}");
         assert_eq!(inbox["results"][0]["thread_status"], "new", "{role:?} marked nothing as seen");
+        let unseen = bob.get("/api/v2/notification/unseen/count/").await.expect(200);
+        assert_eq!(unseen["count"], 1, "{role:?} marked nothing as read");
         let page = bob.get(&format!("/api/v2/pm/?thread={}", world.thread)).await.expect(200);
         assert_eq!((page["count"].clone(), page["results"][0]["message"].clone()), (json!(1), json!("between two")));
     }

@@ -85,7 +85,8 @@ async fn me_shows_every_field_and_others_see_all_but_the_private_ones() {
     let me = ann.get(ME).await.expect(200);
     let permission = me["permission"].clone();
     let own = json!({
-        "permission": permission, "unseen_interactions_counter": 0, "unseen_notification_banners_counter": 0
+        "permission": permission, "unseen_interactions_counter": 0, "unseen_notification_banners_counter": 0,
+        "unread_threads_counter": 0, "unread_messages_counter": 0
     });
     assert_eq!(me, with(with(public.clone(), private), own));
     assert_eq!(permission["follow_user"], true);
@@ -112,7 +113,8 @@ async fn me_of_a_plain_member_has_the_defaults() {
         "location_lat_lng": "", "position_lat_lng": "", "description": "", "website": "", "date_of_birth": null,
         "gender": "Unspecified", "cover": null, "tags": [], "reputation": 0, "reg_approved": true,
         "company_name": "", "company_role": "", "email": "", "email_isvalid": false, "role": null,
-        "unseen_interactions_counter": 0, "unseen_notification_banners_counter": 0
+        "unseen_interactions_counter": 0, "unseen_notification_banners_counter": 0,
+        "unread_threads_counter": 0, "unread_messages_counter": 0
     });
     assert_eq!(me, expected);
     server.upsert(json!({ "id": 1, "status": "b" })).await;

@@ -63,7 +63,7 @@ async fn seen(members: &[Member; 3]) -> Vec<String> {
 }
 
 /// A change by hand, and what the doctor must call it.
-const HEALED: [(&str, &str); 30] = [
+const HEALED: [(&str, &str); 34] = [
     ("update threads set last_seq = last_seq + 3 where creator_id = 1", "threads.last_seq"),
     ("update threads set last_seq = 1 where creator_id = 1", "threads.last_seq"),
     ("update threads set deleted_count = 0 where creator_id = 1", "threads.deleted_count"),
@@ -77,6 +77,9 @@ const HEALED: [(&str, &str); 30] = [
     ("update members set cleared_seq = -4 where user_id = 1", "members.cleared_seq"),
     ("update members set listed_at = listed_at + 1", "members.listed_at"),
     ("update members set listed_at = null", "members.listed_at"),
+    ("update members set notified_seq = 1000 where user_id = 1 and notified_seq = 9", "members.notified_seq"),
+    ("update members set notified_seq = 1 where user_id = 1 and notified_seq = 9", "members.notified_seq"),
+    ("update members set unseen_count = unseen_count + 1 where user_id = 2", "members.unseen_count"),
     ("delete from inbox where user_id = 2", "inbox.missing"),
     ("update inbox set unread_count = unread_count + 1", "inbox.unread_count"),
     ("update inbox set message_id = message_id - 1", "inbox.message_id"),
@@ -89,6 +92,7 @@ const HEALED: [(&str, &str); 30] = [
     ("delete from mailboxes where user_id = 3", "mailboxes.missing"),
     ("update mailboxes set listed_threads = 9", "mailboxes.listed_threads"),
     ("update mailboxes set unread_threads = 7, unread_messages = unread_messages + 1", "mailboxes.unread_messages"),
+    ("update mailboxes set unseen_notifications = unseen_notifications - 1", "mailboxes.unseen_notifications"),
     ("update mailboxes set event_position = event_position - 1 where user_id = 1", "mailboxes.event_position"),
     ("delete from direct_threads where low_user_id = 1 and high_user_id = 2", "direct_threads.thread_id"),
     ("update direct_threads set thread_id = 1 where high_user_id = 2", "direct_threads.thread_id"),

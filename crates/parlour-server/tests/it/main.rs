@@ -20,6 +20,7 @@ mod import;
 mod limits;
 mod live;
 mod metrics;
+mod notifications;
 mod openapi;
 mod postgres;
 mod postgres_away;

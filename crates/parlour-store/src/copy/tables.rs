@@ -71,7 +71,7 @@ pub(super) const TABLES: &[Table] = &[
     table!(
         members, 2,
         thread_id: Integer, user_id: Integer, read_seq: Integer, cleared_seq: Integer, unread_count: Integer,
-        listed_at: Integer,
+        listed_at: Integer, notified_seq: Integer, unseen_count: Integer,
     ),
     table!(
         inbox, 3,
@@ -82,7 +82,7 @@ pub(super) const TABLES: &[Table] = &[
     table!(
         mailboxes, 1,
         user_id: Integer, listed_threads: Integer, unread_threads: Integer, unread_messages: Integer,
-        event_position: Integer,
+        event_position: Integer, unseen_notifications: Integer,
     ),
     table!(
         events, 2,

@@ -86,9 +86,19 @@ fn member(tx: &Tx<'_>, examined: &Examined, member: &Member) -> Result<()> {
     let (thread, to) = (&examined.thread, member.derived);
     tx.execute_one(
         "repairing a member",
-        "update members set read_seq = ?3, cleared_seq = ?4, unread_count = ?5, listed_at = ?6
+        "update members set read_seq = ?3, cleared_seq = ?4, unread_count = ?5, listed_at = ?6, notified_seq = ?7,
+             unseen_count = ?8
          where thread_id = ?1 and user_id = ?2",
-        params![thread.id, member.user_id, to.read_seq, to.cleared_seq, to.unread_count, to.listed_at],
+        params![
+            thread.id,
+            member.user_id,
+            to.read_seq,
+            to.cleared_seq,
+            to.unread_count,
+            to.listed_at,
+            to.notified_seq,
+            to.unseen_count
+        ],
     )?;
     tx.execute("delete from inbox where user_id = ?1 and thread_id = ?2", params![member.user_id, thread.id])?;
     if let (Some(newest), Some(_)) = (examined.newest, to.listed_at) {
@@ -116,6 +126,8 @@ fn mailbox(tx: &Tx<'_>, user: i64) -> Result<()> {
         "update mailboxes set (listed_threads, unread_threads, unread_messages) =
              (select count(*), count(case when unread_count > 0 then 1 end), cast(coalesce(sum(unread_count), 0) as bigint) from inbox
               where user_id = ?1),
+             unseen_notifications = (select cast(coalesce(sum(m.unseen_count), 0) as bigint) from inbox i
+                 join members m on m.thread_id = i.thread_id and m.user_id = i.user_id where i.user_id = ?1),
              event_position = (select coalesce(max(position), 0) from events where user_id = ?1)
          where user_id = ?1",
         params![user],

@@ -25,6 +25,8 @@ pub(super) struct Standing {
     pub(super) cleared_seq: i64,
     pub(super) unread_count: i64,
     pub(super) listed_at: Option<i64>,
+    pub(super) notified_seq: i64,
+    pub(super) unseen_count: i64,
 }
 
 /// A member as stored and as derived.
@@ -100,6 +102,7 @@ pub(super) fn examine(read: &Read<'_>, report: &mut Report, watch: &Watch) -> Re
             totals.listed_threads += i64::from(member.derived.listed_at.is_some());
             totals.unread_threads += i64::from(member.derived.unread_count > 0);
             totals.unread_messages += member.derived.unread_count;
+            totals.unseen_notifications += member.derived.unseen_count;
             if member.stored.listed_at != member.derived.listed_at {
                 moved.insert((member.user_id, examined.thread.id));
             }
@@ -124,7 +127,8 @@ pub(super) fn find(read: &Read<'_>, id: i64) -> Result<Option<Examined>> {
 
 fn examine_thread(read: &Read<'_>, stored: Thread) -> Result<Examined> {
     let members = read.rows(
-        "select user_id, read_seq, cleared_seq, unread_count, listed_at from members where thread_id = ?1",
+        "select user_id, read_seq, cleared_seq, unread_count, listed_at, notified_seq, unseen_count
+         from members where thread_id = ?1",
         params![stored.id],
         |row| {
             let stored = Standing {
@@ -132,9 +136,13 @@ fn examine_thread(read: &Read<'_>, stored: Thread) -> Result<Examined> {
                 cleared_seq: row.int(2)?,
                 unread_count: row.int(3)?,
                 listed_at: row.int_opt(4)?,
+                notified_seq: row.int(5)?,
+                unseen_count: row.int(6)?,
             };
-            // A member who deleted the thread has seen it.
-            let derived = Standing { unread_count: 0, read_seq: stored.read_seq.max(stored.cleared_seq), ..stored };
+            // A member who deleted the thread has seen it, and who has seen it has read its notifications.
+            let read_seq = stored.read_seq.max(stored.cleared_seq);
+            let notified_seq = stored.notified_seq.max(read_seq);
+            let derived = Standing { read_seq, unread_count: 0, notified_seq, unseen_count: 0, ..stored };
             Ok(Member { user_id: row.int(0)?, stored, derived })
         },
     )?;
@@ -236,6 +244,14 @@ impl Examined {
                 member.derived.unread_count += 1;
             }
         }
+        for member in self.members.iter_mut().filter(|member| line.seq > member.derived.notified_seq) {
+            if line.sender_id == member.user_id {
+                member.derived.notified_seq = line.seq;
+                member.derived.unseen_count = 0;
+            } else {
+                member.derived.unseen_count += 1;
+            }
+        }
     }
 
     fn take_hole(&mut self, line: &Line, place: Place) {
@@ -256,6 +272,7 @@ impl Examined {
             let derived = &mut member.derived;
             derived.read_seq = derived.read_seq.clamp(0, last_seq);
             derived.cleared_seq = derived.cleared_seq.clamp(0, last_seq);
+            derived.notified_seq = derived.notified_seq.clamp(0, last_seq);
             let shown = self.newest.filter(|newest| newest.seq > derived.cleared_seq);
             derived.listed_at = shown.map(|newest| newest.created_at);
         }
@@ -307,6 +324,8 @@ impl Examined {
             ("members.cleared_seq", Some(stored.cleared_seq), Some(derived.cleared_seq)),
             ("members.unread_count", Some(stored.unread_count), Some(derived.unread_count)),
             ("members.listed_at", stored.listed_at, derived.listed_at),
+            ("members.notified_seq", Some(stored.notified_seq), Some(derived.notified_seq)),
+            ("members.unseen_count", Some(stored.unseen_count), Some(derived.unseen_count)),
         ] {
             self.derived(what, place, stored, expected);
         }

@@ -4,7 +4,7 @@ use super::{Event, EventKind};
 use crate::batch::{Batch, Column, ask_all};
 use crate::db::{Read, Row};
 use crate::error::{Result, StoreError};
-use crate::mailboxes::Totals;
+use crate::mailboxes::{Totals, decode_totals, totals_columns};
 use parlour_types::{EventPosition, UserId};
 
 /// A piece of a member's log, and what belongs to it in the same snapshot.
@@ -24,8 +24,7 @@ pub struct Piece {
 const FROM: &str = "select position, kind, thread_id, seq, created_at from events where user_id = ?1 and position >= ?2
      order by position limit ?3";
 
-const MAILBOX: &str =
-    "select event_position, listed_threads, unread_threads, unread_messages from mailboxes where user_id = ?1";
+const MAILBOX: &str = concat!("select b.event_position, ", totals_columns!(), " from mailboxes b where b.user_id = ?1");
 
 fn decode(row: &Row<'_>, first: usize) -> Result<(EventPosition, Event)> {
     let kind = EventKind::of(row.int(first + 1)?);
@@ -53,11 +52,7 @@ pub fn read_from(read: &Read<'_>, user: UserId, position: EventPosition, limit: 
     ask_all(read, &questions, |question, _, row, first| {
         if question == 0 {
             piece.end = row.int(first)?;
-            piece.totals = Totals {
-                listed_threads: row.int(first + 1)?,
-                unread_threads: row.int(first + 2)?,
-                unread_messages: row.int(first + 3)?,
-            };
+            piece.totals = decode_totals(row, first + 1)?;
             return Ok(());
         }
         let (at, event) = decode(row, first)?;

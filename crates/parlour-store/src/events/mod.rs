@@ -11,7 +11,7 @@ use parlour_types::{Seq, ThreadId, Timestamp};
 /// What kind of thing happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventKind {
-    /// A message came, of the member's own or of another.
+    /// A message of another came.
     MessageCreated,
     /// A message was deleted in its first minute.
     MessageDeleted,
@@ -21,11 +21,22 @@ pub enum EventKind {
     ThreadSeen,
     /// The member deleted the thread for themselves up to a point.
     ThreadCleared,
+    /// The member sent a message.
+    OwnMessageCreated,
+    /// The member read notifications, without opening their threads; thread and sequence number are those of one of them.
+    NotificationsRead,
 }
 
 impl EventKind {
-    const ALL: [Self; 5] =
-        [Self::MessageCreated, Self::MessageDeleted, Self::MessageHidden, Self::ThreadSeen, Self::ThreadCleared];
+    const ALL: [Self; 7] = [
+        Self::MessageCreated,
+        Self::MessageDeleted,
+        Self::MessageHidden,
+        Self::ThreadSeen,
+        Self::ThreadCleared,
+        Self::OwnMessageCreated,
+        Self::NotificationsRead,
+    ];
 
     pub(crate) const fn code(self) -> i64 {
         match self {
@@ -34,6 +45,8 @@ impl EventKind {
             Self::MessageHidden => 3,
             Self::ThreadSeen => 4,
             Self::ThreadCleared => 5,
+            Self::OwnMessageCreated => 6,
+            Self::NotificationsRead => 7,
         }
     }
 
@@ -49,7 +62,7 @@ pub struct Event {
     pub kind: EventKind,
     /// In which thread.
     pub thread_id: ThreadId,
-    /// The message's sequence number, or up to where the thread was seen or cleared.
+    /// The message's sequence number, or up to where the thread was seen, cleared, or its notifications read.
     pub seq: Seq,
     /// When.
     pub created_at: Timestamp,

@@ -4,24 +4,18 @@ use super::{Event, EventKind};
 use crate::batch::{Batch, Column, ask_all};
 use crate::db::Read;
 use crate::error::Result;
-use crate::files::attachment_columns;
-use crate::messages::{decode_from as decode_message, message_columns};
-use crate::threads::{Membership, decode_from as decode_membership, membership_columns};
-use parlour_types::model::{InboxEntry, InboxRef, Message};
+use crate::messages::{MESSAGE, decode_from as decode_message};
+use crate::threads::{LISTED, Membership, decode_from as decode_membership, inbox_row, membership_columns};
+use parlour_types::model::{InboxEntry, Message};
 use parlour_types::{MessageId, Seq, ThreadId, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The member `?2` of the thread `?1` and their inbox row, if there is one.
+/// The member `?2` of the thread `?1`.
 const MEMBER: &str = concat!(
     "select ",
     membership_columns!(),
-    ", i.unread_count, i.message_id, i.message_status, i.text, i.file_name, i.last_message_at
-     from threads t join members m on m.thread_id = t.id left join inbox i on i.user_id = m.user_id
-         and i.last_message_at = m.listed_at and i.thread_id = m.thread_id
-     where t.id = ?1 and m.user_id = ?2"
+    " from threads t join members m on m.thread_id = t.id where t.id = ?1 and m.user_id = ?2"
 );
-
-const MESSAGE: &str = concat!(message_columns!(), "where x.thread_id = ?1 and x.seq = ?2");
 
 const GONE: &str = "select d.thread_id, d.seq, d.message_id, d.sender_id from deleted_messages d where d.thread_id = ?1 and d.seq = ?2";
 
@@ -37,7 +31,8 @@ pub struct Gone {
 /// The threads and messages of a piece of a log, each once, from the snapshot that the piece is of.
 #[derive(Default)]
 pub struct Subjects {
-    threads: BTreeMap<ThreadId, (Membership, Option<InboxEntry>)>,
+    members: BTreeMap<ThreadId, Membership>,
+    entries: BTreeMap<ThreadId, InboxEntry>,
     messages: BTreeMap<(ThreadId, Seq), Message>,
     gone: BTreeMap<(ThreadId, Seq), Gone>,
 }
@@ -52,11 +47,13 @@ impl Subjects {
         for event in events {
             threads.insert(event.thread_id);
             match event.kind {
-                EventKind::MessageCreated | EventKind::MessageHidden => {
-                    drop(messages.insert((event.thread_id, event.seq)))
+                EventKind::MessageCreated | EventKind::OwnMessageCreated | EventKind::MessageHidden => {
+                    messages.insert((event.thread_id, event.seq));
                 }
-                EventKind::MessageDeleted => drop(gone.insert((event.thread_id, event.seq))),
-                EventKind::ThreadSeen | EventKind::ThreadCleared => {}
+                EventKind::MessageDeleted => {
+                    gone.insert((event.thread_id, event.seq));
+                }
+                EventKind::ThreadSeen | EventKind::ThreadCleared | EventKind::NotificationsRead => {}
             }
         }
         let places = |places: &BTreeSet<(ThreadId, Seq)>| {
@@ -69,31 +66,23 @@ impl Subjects {
             Column::Ints(threads.iter().map(|thread| thread.get()).collect()),
             Column::Ints(vec![user.get(); threads.len()]),
         ];
-        let questions =
-            [Batch::new(MEMBER, of_user), Batch::new(MESSAGE, places(&messages)), Batch::new(GONE, places(&gone))];
+        let questions = [
+            Batch::new(MEMBER, of_user.clone()),
+            Batch::new(LISTED, of_user),
+            Batch::new(MESSAGE, places(&messages)),
+            Batch::new(GONE, places(&gone)),
+        ];
         let mut found = Self::default();
         ask_all(read, &questions, |question, _, row, first| {
             match question {
                 0 => {
                     let member = decode_membership(row, first)?;
-                    let entry = match row.int_opt(first + 17)? {
-                        None => None,
-                        Some(_) => Some(InboxEntry::from(InboxRef {
-                            thread_id: member.thread.id,
-                            creator_id: member.thread.creator_id,
-                            other_id: member.thread.other_id,
-                            created_at: member.thread.created_at,
-                            last_message_at: row.time(first + 17)?,
-                            unread_count: row.int(first + 12)?,
-                            message_id: row.message_id(first + 13)?,
-                            message_status: crate::messages::status(row.int(first + 14)?)?,
-                            text: row.str(first + 15)?,
-                            file_name: row.str_opt(first + 16)?,
-                        })),
-                    };
-                    found.threads.insert(member.thread.id, (member, entry));
+                    found.members.insert(member.thread.id, member);
                 }
-                1 => {
+                1 => inbox_row(row, first, user, &mut |row| {
+                    found.entries.insert(row.thread_id, InboxEntry::from(row));
+                })?,
+                2 => {
                     let message = decode_message(row, first)?;
                     found.messages.insert((message.thread_id, message.seq), message);
                 }
@@ -110,13 +99,13 @@ impl Subjects {
     /// The user's membership of a thread that an event is of.
     #[must_use]
     pub fn member(&self, thread: ThreadId) -> Option<&Membership> {
-        self.threads.get(&thread).map(|(member, _)| member)
+        self.members.get(&thread)
     }
 
     /// The user's inbox row of it.
     #[must_use]
     pub fn entry(&self, thread: ThreadId) -> Option<&InboxEntry> {
-        self.threads.get(&thread).and_then(|(_, entry)| entry.as_ref())
+        self.entries.get(&thread)
     }
 
     /// The message that an event is of, unless it is gone or the user has cleared it away.

@@ -9,7 +9,7 @@ use crate::files;
 use crate::idempotency::{self, FirstUse};
 use crate::threads::Membership;
 use parlour_types::model::Message;
-use parlour_types::{FileUuid, ThreadId, Timestamp, UserId};
+use parlour_types::{EventPosition, FileUuid, Seq, ThreadId, Timestamp, UserId};
 use std::collections::BTreeMap;
 
 /// Puts a thread behind its newest message.
@@ -17,7 +17,8 @@ pub(crate) const MOVE_THREAD: &str = "update threads set last_seq = ?2, last_mes
 
 /// What a member has read, and where the inbox row stands.
 pub(crate) const MOVE_MEMBER: &str =
-    "update members set read_seq = ?3, unread_count = ?4, listed_at = ?5 where thread_id = ?1 and user_id = ?2";
+    "update members set read_seq = ?3, unread_count = ?4, listed_at = ?5, notified_seq = ?6, unseen_count = ?7
+     where thread_id = ?1 and user_id = ?2";
 
 /// Brings an inbox row to the top.
 pub(crate) const MOVE_UP: &str =
@@ -30,7 +31,8 @@ pub(crate) const STORE: &str = "insert into messages (thread_id, seq, id, sender
 
 /// The totals of a mailbox, and the end of its event log.
 pub(crate) const MOVE_MAILBOX: &str =
-    "update mailboxes set listed_threads = ?2, unread_threads = ?3, unread_messages = ?4, event_position = ?5
+    "update mailboxes set listed_threads = ?2, unread_threads = ?3, unread_messages = ?4, event_position = ?5,
+         unseen_notifications = ?6
      where user_id = ?1";
 
 /// Appends to an event log.
@@ -41,13 +43,22 @@ pub(crate) const APPEND_EVENT: &str =
 #[derive(Default)]
 pub(super) struct Changes {
     pub(super) messages: Vec<Message>,
-    /// Whose, at which position, of which thread and message, when.
-    pub(super) events: Vec<(UserId, i64, ThreadId, i64, Timestamp)>,
+    pub(super) events: Vec<SentEvent>,
     /// Whose, the key, its messages as JSON, the use, when.
     pub(super) keys: Vec<(UserId, String, String, FirstUse, Timestamp)>,
     /// How many messages more show which file of whom.
     pub(super) attached: BTreeMap<(UserId, FileUuid), i64>,
     pub(super) renderings: BTreeMap<(UserId, i64), String>,
+}
+
+/// What a message is in the log of one of its two people.
+pub(super) struct SentEvent {
+    pub(super) user_id: UserId,
+    pub(super) position: EventPosition,
+    pub(super) kind: EventKind,
+    pub(super) thread_id: ThreadId,
+    pub(super) seq: Seq,
+    pub(super) created_at: Timestamp,
 }
 
 /// Columns of rows: `columns!(rows, ints |row| …, texts |row| …)`.
@@ -137,8 +148,8 @@ impl Changes {
         put(
             "adding a member",
             Guard::None,
-            "insert into members (thread_id, user_id, read_seq, cleared_seq, unread_count, listed_at)
-             values (?1, ?2, ?3, 0, ?4, ?5)",
+            "insert into members (thread_id, user_id, read_seq, cleared_seq, unread_count, listed_at, notified_seq,
+                 unseen_count) values (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7)",
             columns!(
                 new,
                 Ints | one | one.member.thread.id.get(),
@@ -146,6 +157,8 @@ impl Changes {
                 Ints | one | one.member.read_seq,
                 Ints | one | one.member.unread_count,
                 OptionalInts | one | one.member.listed_at.map(Timestamp::as_micros),
+                Ints | one | one.member.notified_seq,
+                Ints | one | one.member.unseen_count,
             ),
         );
         put(
@@ -159,6 +172,8 @@ impl Changes {
                 Ints | one | one.member.read_seq,
                 Ints | one | one.member.unread_count,
                 OptionalInts | one | one.member.listed_at.map(Timestamp::as_micros),
+                Ints | one | one.member.notified_seq,
+                Ints | one | one.member.unseen_count,
             ),
         );
         let (listed, unlisted): (Vec<_>, Vec<_>) =
@@ -261,6 +276,7 @@ impl Changes {
                 Ints | person | person.totals.unread_threads,
                 Ints | person | person.totals.unread_messages,
                 Ints | person | person.event_position,
+                Ints | person | person.totals.unseen_notifications,
             ),
         );
         put(
@@ -269,12 +285,12 @@ impl Changes {
             APPEND_EVENT,
             columns!(
                 self.events,
-                Ints | event | event.0.get(),
-                Ints | event | event.1,
-                Ints | event | event.2.get(),
-                Ints | event | event.3,
-                Ints | event | event.4.as_micros(),
-                Ints | _ | EventKind::MessageCreated.code(),
+                Ints | event | event.user_id.get(),
+                Ints | event | event.position,
+                Ints | event | event.thread_id.get(),
+                Ints | event | event.seq,
+                Ints | event | event.created_at.as_micros(),
+                Ints | event | event.kind.code(),
             ),
         );
         put(

@@ -1,16 +1,17 @@
 //! What a group of sends knows: read at once, then moved in memory by each send.
 
-use super::changes::Changes;
+use super::changes::{Changes, SentEvent};
 use super::{Ask, Facts, Order, Remember, Sent, key_of};
 use crate::batch::{Batch, Column, ask_all};
 use crate::db::{Row, Source, Tx};
 use crate::dialect;
 use crate::error::{Result, StoreError};
+use crate::events::EventKind;
 use crate::files;
 use crate::idempotency::{self, FirstMessage, FirstUse};
-use crate::mailboxes::Totals;
+use crate::mailboxes::{Totals, decode_totals, totals_columns};
 use crate::relations::Relation;
-use crate::threads::{Membership, members_of_pair_sql};
+use crate::threads::{MEMBERSHIP, Membership, members_of_pair_sql};
 use crate::users::{Account, People, decode_account, hidden};
 use parlour_types::model::{Attachment, Message, MessageStatus, Thread};
 use parlour_types::{FileUuid, MessageId, ThreadId, Timestamp, UserId};
@@ -51,8 +52,11 @@ pub(super) struct Work {
     pub(super) files: HashMap<(UserId, FileUuid), Attachment>,
 }
 
-pub(crate) const PERSON: &str = "select u.id, u.status, u.role, u.community_badge, m.listed_threads, m.unread_threads,
-         m.unread_messages, m.event_position from users u join mailboxes m on m.user_id = u.id where u.id = ?1";
+pub(crate) const PERSON: &str = concat!(
+    "select u.id, u.status, u.role, u.community_badge, ",
+    totals_columns!(),
+    ", b.event_position from users u join mailboxes b on b.user_id = u.id where u.id = ?1"
+);
 
 pub(crate) const RELATION: &str =
     concat!("select exists (select 1 from follows where follower_id = ?2 and followed_id = ?1), ", hidden!("?1", "?2"));
@@ -177,12 +181,8 @@ impl Work {
     fn meet(&mut self, row: &Row<'_>, first: usize) -> Result<()> {
         let person = Person {
             account: decode_account(row, first)?,
-            totals: Totals {
-                listed_threads: row.int(first + 4)?,
-                unread_threads: row.int(first + 5)?,
-                unread_messages: row.int(first + 6)?,
-            },
-            event_position: row.int(first + 7)?,
+            totals: decode_totals(row, first + 4)?,
+            event_position: row.int(first + 8)?,
             changed: false,
         };
         self.persons.insert(person.account.id, person);
@@ -202,7 +202,8 @@ impl Work {
         let side = usize::from(member.user_id == pair.1);
         conversation.members[side] = member;
         conversation.listed_at[side] = member.listed_at;
-        conversation.last_id = conversation.last_id.max(row.int(first + 12)?).max(row.int(first + 13)?);
+        conversation.last_id =
+            conversation.last_id.max(row.int(first + MEMBERSHIP)?).max(row.int(first + MEMBERSHIP + 1)?);
         Ok(())
     }
 
@@ -295,19 +296,28 @@ impl Work {
             person.changed = true;
             person.totals.listed_threads += i64::from(member.listed_at.is_none());
             // Whoever writes has seen what stands before.
-            let unread_count = if member.user_id == sender {
-                member.read_seq = seq;
-                0
+            let (kind, unread_count, unseen_count) = if member.user_id == sender {
+                (member.read_seq, member.notified_seq) = (seq, seq);
+                (EventKind::OwnMessageCreated, 0, 0)
             } else {
-                member.unread_count + 1
+                (EventKind::MessageCreated, member.unread_count + 1, member.unseen_count + 1)
             };
             person.totals.unread_threads += i64::from(unread_count > 0) - i64::from(member.unread_count > 0);
             person.totals.unread_messages += unread_count - member.unread_count;
+            person.totals.unseen_notifications += unseen_count - member.unseen_count;
             person.event_position += 1;
             member.unread_count = unread_count;
+            member.unseen_count = unseen_count;
             member.listed_at = Some(created_at);
             member.thread = thread;
-            changes.events.push((member.user_id, person.event_position, thread.id, seq, created_at));
+            changes.events.push(SentEvent {
+                user_id: member.user_id,
+                position: person.event_position,
+                kind,
+                thread_id: thread.id,
+                seq,
+                created_at,
+            });
             tx.touch_thread(member.user_id, thread.id);
         }
         let message = Message {
@@ -379,8 +389,16 @@ impl Conversation {
             deleted_count: 0,
             last_message_at: now,
         };
-        let member =
-            |user_id| Membership { thread, user_id, read_seq: 0, cleared_seq: 0, unread_count: 0, listed_at: None };
+        let member = |user_id| Membership {
+            thread,
+            user_id,
+            read_seq: 0,
+            cleared_seq: 0,
+            unread_count: 0,
+            listed_at: None,
+            notified_seq: 0,
+            unseen_count: 0,
+        };
         Self {
             thread,
             last_id: id.get(),

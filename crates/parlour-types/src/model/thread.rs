@@ -80,6 +80,12 @@ pub struct InboxEntry {
 }
 
 impl InboxEntry {
+    /// Whether `user` takes part in it.
+    #[must_use]
+    pub fn has(&self, user: UserId) -> bool {
+        user == self.creator_id || user == self.other_id
+    }
+
     /// The row, borrowed.
     #[must_use]
     pub fn as_ref(&self) -> InboxRef<'_> {

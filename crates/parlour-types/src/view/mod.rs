@@ -1,14 +1,16 @@
 //! What one viewer may see, as JSON: one shape per noun (contract §3).
 
 mod message;
+mod notification;
 mod rows;
 mod snippet;
 mod user;
 
 pub use message::{File, LinkMaker, Message, MessageContext, ThreadStatus};
+pub use notification::{Notification, NotificationAggregate, NotificationType};
 pub use rows::{MessagePage, Piece, Rows};
 pub use snippet::Snippet;
-pub use user::{ConnectionStatus, Me, Permission, User, UserWithAccess};
+pub use user::{ConnectionStatus, Me, Permission, User, UserWithAccess, Waiting};
 
 use serde_json::value::RawValue;
 use std::sync::Arc;

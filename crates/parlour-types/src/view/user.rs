@@ -172,16 +172,31 @@ pub struct Me<'a> {
     pub role: Option<Role>,
     /// What the member may do.
     pub permission: Permission,
-    /// Messages of others that the member has not seen.
+    /// Notifications that the member has not read.
     pub unseen_interactions_counter: i64,
     /// Banners not seen; Parlour has none.
     pub unseen_notification_banners_counter: i64,
+    /// Threads with something that the member has not seen.
+    pub unread_threads_counter: i64,
+    /// Messages of others that the member has not seen.
+    pub unread_messages_counter: i64,
+}
+
+/// What waits for a member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Waiting {
+    /// Threads with something unseen.
+    pub unread_threads: i64,
+    /// Messages of others not seen.
+    pub unread_messages: i64,
+    /// Notifications not read.
+    pub unseen_notifications: i64,
 }
 
 impl<'a> Me<'a> {
-    /// The member's own view; `unread_messages` counts messages of others not yet seen.
+    /// The member's own view.
     #[must_use]
-    pub fn new(user: &'a model::User, unread_messages: i64) -> Self {
+    pub fn new(user: &'a model::User, waiting: Waiting) -> Self {
         Self {
             user: user.into(),
             email: &user.email,
@@ -200,8 +215,10 @@ impl<'a> Me<'a> {
                 request_connection: false,
                 accept_connection: false,
             },
-            unseen_interactions_counter: unread_messages,
+            unseen_interactions_counter: waiting.unseen_notifications,
             unseen_notification_banners_counter: 0,
+            unread_threads_counter: waiting.unread_threads,
+            unread_messages_counter: waiting.unread_messages,
         }
     }
 }

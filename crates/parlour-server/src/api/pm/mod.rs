@@ -1,5 +1,6 @@
 //! Private messages (contract §2).
 
+mod count_unread;
 mod delete_message;
 mod delete_thread;
 mod get_message;
@@ -9,6 +10,7 @@ mod search_recipients;
 mod send_message;
 mod upload_media;
 
+pub use count_unread::*;
 pub use delete_message::*;
 pub use delete_thread::*;
 pub use get_message::*;

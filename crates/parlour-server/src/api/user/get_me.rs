@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use parlour_core::directory;
-use parlour_types::view::Me;
+use parlour_types::view::{Me, Waiting};
 
 /// Get the current user
 #[utoipa::path(
@@ -17,6 +17,11 @@ use parlour_types::view::Me;
     security(("token" = [])),
 )]
 pub async fn get_me(State(app): State<App>, CallerFrom(caller): CallerFrom) -> Result<Response> {
-    let (card, unread) = directory::get_me(&app.core, caller).await?;
-    Ok(Json(Me::new(&card.user, unread)).into_response())
+    let (card, totals) = directory::get_me(&app.core, caller).await?;
+    let waiting = Waiting {
+        unread_threads: totals.unread_threads,
+        unread_messages: totals.unread_messages,
+        unseen_notifications: totals.unseen_notifications,
+    };
+    Ok(Json(Me::new(&card.user, waiting)).into_response())
 }

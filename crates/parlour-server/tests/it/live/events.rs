@@ -38,7 +38,10 @@ async fn both_see_a_message_and_only_its_receiver_has_something_unread() {
         assert_eq!(created["thread_id"], sent["thread_id"]);
         assert_eq!(created["cursor"], body["cursor"]);
         assert_eq!(created["at"], sent["created_at"]);
-        assert_eq!(body["events"][1], json!({ "type": "unread", "unread_threads": unread, "unread_messages": unread }));
+        assert_eq!(
+            body["events"][1],
+            json!({ "type": "unread", "unread_threads": unread, "unread_messages": unread, "unseen_notifications": unread })
+        );
         assert_eq!(after(member, body["cursor"].as_str().unwrap()).await["events"], json!([]));
     }
 }
