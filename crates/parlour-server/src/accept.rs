@@ -1,6 +1,7 @@
 //! The accept loop. `axum::serve` sets no time-out on the head of a request and no bound on connections, and cannot say when it has
 //! drained; this one does all three.
 
+use crate::api::events::MAX_WAIT;
 use crate::app::App;
 use crate::links::Peer;
 use crate::metrics::Metrics;
@@ -11,14 +12,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 
 /// Pause after the system refuses a connection for want of a file handle or memory.
@@ -37,7 +37,7 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
     let usual = server.request_timeout.get();
     // A body that takes its time, and then as much work as for any other request.
     let upload = app.config.files.upload_timeout.get() + usual;
-    let time_limits = TimeLimits { usual, routes: vec![("/api/v2/pm/upload/", upload)] };
+    let time_limits = TimeLimits { usual, routes: vec![("/api/v2/pm/upload/", upload), ("/api/v2/events/", usual + MAX_WAIT)] };
     let routes = Arc::new(Routes::new(routes::router(app.clone()), &server.cors_origins, time_limits));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -45,8 +45,8 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
         .max_headers(MAX_HEADERS)
         .max_buf_size(server.max_header.as_usize());
     let connections = Arc::new(Semaphore::new(server.max_connections));
-    let job = tokio::spawn(jobs::remove_files(app.clone()));
-    let graceful = GracefulShutdown::new();
+    let jobs = [tokio::spawn(jobs::remove_files(app.clone())), tokio::spawn(jobs::watch_members(app.clone()))];
+    let graceful = watch::Sender::new(());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -58,16 +58,25 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
         }
     }
     app.draining.store(true, Ordering::Release);
-    // Whatever it is at, it can be done again.
-    job.abort();
+    // Whatever they are at, it can be done again.
+    jobs.iter().for_each(tokio::task::JoinHandle::abort);
+    let grace = server.shutdown_grace.get();
+    // Beside what follows: an event stream is a connection too, and what is still accepted may still be told.
+    let (hub, over) = (app.hub.clone(), grace / 2);
+    let ending = tokio::spawn(async move { hub.end_all(over).await });
     for (stream, peer, place) in waiting(listener, &connections) {
         serve_connection(&http, &graceful, (stream, peer, place), &app, &routes);
     }
-    let grace = server.shutdown_grace.get();
     // A place for everybody is free when the last connection has gone.
     let everybody = u32::try_from(server.max_connections).unwrap_or(u32::MAX);
     let _ = tokio::time::timeout(LAST_REQUESTS.min(grace), connections.acquire_many(everybody)).await;
-    if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+    drop(graceful);
+    let drained = async {
+        let _ = connections.acquire_many(everybody).await;
+        let _ = ending.await;
+        app.hub.emptied().await;
+    };
+    if tokio::time::timeout(grace, drained).await.is_err() {
         tracing::warn!(grace_seconds = grace.as_secs(), "connections were still open at the end of the grace period");
     }
 }
@@ -109,7 +118,7 @@ fn waiting(
 
 fn serve_connection(
     http: &http1::Builder,
-    graceful: &GracefulShutdown,
+    graceful: &watch::Sender<()>,
     (stream, peer, place): (TcpStream, SocketAddr, OwnedSemaphorePermit),
     app: &App,
     routes: &Arc<Routes>,
@@ -139,10 +148,20 @@ fn serve_connection(
     // A client that takes none of its answer for so long is gone, or means no good.
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(write_timeout));
-    let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
+    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
+    let mut stopping = graceful.subscribe();
     tokio::spawn(async move {
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            // The sender says nothing until it goes.
+            _ = stopping.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
         // A connection that breaks is the client's affair: what it asked for has its own answer and its own log line.
-        if let Err(error) = connection.await {
+        if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke");
         }
         drop((place, open));

@@ -3,6 +3,7 @@
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::links::PublicUrl;
+use crate::live::Hub;
 use crate::media::MediaLinks;
 use crate::metrics::Metrics;
 use parlour_core::{Caller, Core};
@@ -31,6 +32,8 @@ pub struct Parts {
     pub public_url: PublicUrl,
     /// The configuration.
     pub config: Config,
+    /// Who is connected.
+    pub hub: Hub,
     /// What is counted for the operator, if anybody asks.
     pub metrics: Option<Metrics>,
     /// Whether the server is stopping, so that it is no longer ready.

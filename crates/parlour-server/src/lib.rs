@@ -26,6 +26,7 @@ mod rest_of_body;
 mod routes;
 mod secrets;
 mod telemetry;
+mod ws;
 
 pub use accept::run;
 pub use app::{App, Parts};
@@ -34,6 +35,7 @@ pub use metrics::serve as serve_metrics;
 
 use config::Config;
 use links::PublicUrl;
+use live::Hub;
 use metrics::Metrics;
 use parlour_core::{Clock, Core};
 use parlour_store::objects::Objects;
@@ -53,8 +55,10 @@ pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
     let (auth, links) = secrets::open(&config)?;
     let server = &config.server;
     let public_url = PublicUrl::new(&server.public_url, server.trusted_proxies.clone(), server.listen);
-    let metrics = config.metrics_listen().map(|_| Metrics::new(&core));
-    Ok(App::new(Parts { core, auth, links, public_url, config, metrics, draining: AtomicBool::new(false) }))
+    let hub = Hub::new(config.live);
+    core.store.after_commits(hub.listener());
+    let metrics = config.metrics_listen().map(|_| Metrics::new(&core, &hub));
+    Ok(App::new(Parts { core, auth, links, public_url, config, hub, metrics, draining: AtomicBool::new(false) }))
 }
 
 /// Opens the database and the place of files alone.

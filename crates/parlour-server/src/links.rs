@@ -41,6 +41,13 @@ impl PublicUrl {
         rest.find('/').map_or("", |at| &rest[at..])
     }
 
+    /// Scheme, host and port of the configured address, as browsers name the origin of its pages.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        let url = self.configured.as_deref()?;
+        Some(url.strip_suffix(self.path_prefix()).unwrap_or(url))
+    }
+
     /// The base of links in the answer to this request, without a slash at its end.
     fn base(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> String {
         if let Some(configured) = &self.configured {

@@ -8,6 +8,7 @@ mod listener;
 
 pub use listener::serve;
 
+use crate::live::Hub;
 use axum::extract::MatchedPath;
 use gathered::Gathered;
 use http::{Method, StatusCode};
@@ -91,9 +92,9 @@ impl EncodeLabelValue for Route {
 }
 
 impl Metrics {
-    /// Begins to count, with what `core` can tell of itself.
+    /// Begins to count, with what `core` and `hub` can tell of themselves.
     #[must_use]
-    pub fn new(core: &Core) -> Self {
+    pub fn new(core: &Core, hub: &Hub) -> Self {
         let mut registry = Registry::with_prefix("parlour");
         let requests = Family::default();
         registry.register("http_requests", "Answers by method, route and status", requests.clone());
@@ -103,7 +104,7 @@ impl Metrics {
         let connections = Gauge::default();
         registry.register("http_connections_open", "Connections that are open", connections.clone());
         observe_writer(&mut registry, core);
-        registry.register_collector(Box::new(Gathered(core.clone())));
+        registry.register_collector(Box::new(Gathered { core: core.clone(), hub: hub.clone() }));
         Self { registry, requests, durations, connections }
     }
 

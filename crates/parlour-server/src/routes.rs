@@ -3,6 +3,7 @@
 use crate::api::{admin, docs, events, health, jwt, media, notification, pm, user};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::ws;
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
@@ -38,6 +39,7 @@ pub fn documented() -> (Router<App>, OpenApi) {
         .routes(routes!(user::is_hidden)) // GET /user/{id}/is_hidden/
         // Members: /api/v2/events/…
         .routes(routes!(events::list_events)) // GET /events/
+        .routes(routes!(events::stream_events)) // GET /events/stream/
         // The community's backend: /api/v2/admin/…
         .routes(routes!(admin::upsert_users)) // POST /admin/users/
         .routes(routes!(admin::upsert_follows)) // POST /admin/follows/
@@ -55,6 +57,11 @@ pub fn documented() -> (Router<App>, OpenApi) {
 pub fn router(app: App) -> Router {
     documented()
         .0
+        // Sockets, with and without the slash that others have at the end (contract §4.1).
+        .route("/ws/notify", get(ws::notify))
+        .route("/ws/notify/", get(ws::notify))
+        .route("/ws/stream", get(ws::stream))
+        .route("/ws/stream/", get(ws::stream))
         .route("/docs", get(docs::redirect_to_docs))
         .route("/docs/", get(docs::docs_index))
         .route("/docs/{file}", get(docs::docs_file))

@@ -10,6 +10,7 @@ mod database;
 mod http;
 mod member;
 mod s3;
+mod socket;
 mod upload;
 
 pub use answer::Answer;
@@ -18,6 +19,7 @@ pub use http::{http_client, http_client_builder};
 pub use member::{Member, Visitor, ids, texts};
 pub use parlour_testkit_macros::both_databases;
 pub use s3::S3Server;
+pub use socket::{HEARTBEAT, Heard, WsClient};
 pub use upload::{Download, Form, PART_BYTES, UPLOAD};
 
 use parlour_core::Clock;
@@ -170,6 +172,27 @@ impl TestServer {
     #[must_use]
     pub fn sign_in(&self, id: i64, username: &str) -> Member {
         Member::new(id, username, self.visitor_with(&self.token(id)))
+    }
+
+    /// The official client of a member: its socket, after the first heartbeat.
+    pub async fn official(&self, member: &Member) -> WsClient {
+        let token = member.token().expect("a member has a token");
+        let protocol = format!("__{token}");
+        let headers = [(::http::header::SEC_WEBSOCKET_PROTOCOL, &*protocol)];
+        let mut socket = WsClient::open(self.address, "/ws/notify?subscribe-user", &headers).await.expect("a socket");
+        assert_eq!(socket.response.headers()["sec-websocket-protocol"], protocol);
+        assert_eq!(socket.next().await, Heard::Heartbeat);
+        socket
+    }
+
+    /// The stream of a member's events, from a cursor or from now on.
+    pub async fn stream(&self, member: &Member, after: Option<&str>) -> WsClient {
+        let token = member.token().expect("a member has a token");
+        let headers = [(::http::header::SEC_WEBSOCKET_PROTOCOL, &*format!("parlour, __{token}"))];
+        let query = after.map(|after| format!("?after={after}")).unwrap_or_default();
+        let socket = WsClient::open(self.address, &format!("/ws/stream{query}"), &headers).await.expect("a socket");
+        assert_eq!(socket.response.headers()["sec-websocket-protocol"], "parlour");
+        socket
     }
 
     /// Creates or changes a user.

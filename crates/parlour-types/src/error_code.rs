@@ -76,6 +76,8 @@ error_codes! {
     NotFound = "not_found",
     /// The method is not supported at this address.
     MethodNotAllowed = "method_not_allowed",
+    /// This address speaks WebSocket only, version 13.
+    UpgradeRequired = "upgrade_required",
     /// The body's content type is none of those supported.
     UnsupportedMediaType = "unsupported_media_type",
     /// The body is larger than the server accepts.

@@ -4,5 +4,7 @@
 //! a place in it on a member's behalf; clients do, by their cursors.
 
 mod feed;
+mod standings;
 
 pub use feed::{Feed, FeedEvent, Happened, LiveThread, MAX_EVENTS, positions, read_feed};
+pub use standings::{Standings, standing, standings};

@@ -118,6 +118,15 @@ pub(super) const KEYS: &[Key] = &[
     key("s3.region", "The region."),
     secret("s3.access_key_id", "Id of the access key."),
     secret("s3.secret_access_key", "The access key."),
+    key(
+        "live.heartbeat",
+        "A socket of the official client hears from the server at least this often. The client closes for good after 20s of silence.",
+    ),
+    key("live.max_sockets_per_member", "Sockets and streams that one member may have open; further ones are answered 429."),
+    key(
+        "live.max_sockets",
+        "Sockets and streams open in all; further ones are answered 503. Each is a file handle and about 15 KiB of memory.",
+    ),
     key("paging.default_limit", "Rows of a page when the request names no limit."),
     key("paging.max_limit", "Rows of a page at the most."),
     key(

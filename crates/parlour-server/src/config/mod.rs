@@ -4,12 +4,14 @@ mod copy;
 mod files;
 mod keys;
 mod layers;
+mod live;
 mod values;
 mod written;
 
 pub use copy::Copying;
 pub use files::{Files, S3};
 pub use layers::{ConfigError, Flag, Layers};
+pub use live::Live;
 pub use values::{ByteSize, Duration, Frequency, Secret};
 pub use written::{example, reference};
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub files: Files,
     /// How to get at an S3-compatible service.
     pub s3: S3,
+    /// Sockets and streams.
+    pub live: Live,
     /// Lists.
     pub paging: Paging,
     /// How often.
@@ -404,6 +408,7 @@ impl Config {
         if short(&self.auth.admin_key) {
             return wrong("auth.admin_key", "must have at least 32 bytes");
         }
+        self.check_live()?;
         self.check_files()
     }
 

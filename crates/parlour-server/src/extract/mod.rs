@@ -16,6 +16,7 @@ mod upload;
 pub use address::ClientAddress;
 pub use admin::AdminKey;
 pub use caller::CallerFrom;
+pub(crate) use caller::{bearer, caller_of};
 pub use fields::{Body, essence, read_whole};
 pub use idempotency::Idempotency;
 pub use page::{PageQuery, page_query};

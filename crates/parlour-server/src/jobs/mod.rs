@@ -1,5 +1,7 @@
 //! What the server does by itself, beside answering.
 
 mod remove_files;
+mod watch_members;
 
 pub(crate) use remove_files::remove_files;
+pub(crate) use watch_members::watch_members;

@@ -145,7 +145,7 @@ pub(crate) fn events_of<'a>(app: &'a App, feed: &'a Feed, link: LinkMaker<'a>) -
     events
 }
 
-fn event_of<'a>(app: &'a App, event: &'a FeedEvent, link: LinkMaker<'a>) -> StreamEvent<'a> {
+pub(super) fn event_of<'a>(app: &'a App, event: &'a FeedEvent, link: LinkMaker<'a>) -> StreamEvent<'a> {
     let FeedEvent { cursor, at, happened } = event;
     let (cursor, at) = (*cursor, *at);
     match happened {

@@ -1,3 +1,4 @@
+use crate::live::{Door, Hub};
 use parlour_core::Core;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -7,7 +8,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use std::fmt;
 
 /// What is known without counting, gathered when somebody asks.
-pub(super) struct Gathered(pub(super) Core);
+pub(super) struct Gathered {
+    pub(super) core: Core,
+    pub(super) hub: Hub,
+}
 
 impl fmt::Debug for Gathered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,7 +21,7 @@ impl fmt::Debug for Gathered {
 
 impl Collector for Gathered {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let store = &self.0.store;
+        let store = &self.core.store;
         let mut gauge = |name: &str, about: &str, value: u64| {
             let value = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             value.encode(encoder.encode_descriptor(name, about, None, MetricType::Gauge)?)
@@ -35,7 +39,8 @@ impl Collector for Gathered {
             let family = encoder.encode_descriptor("store_round_trips", about, None, MetricType::Counter)?;
             ConstCounter::new(round_trips).encode(family)?;
         }
-        let caches = self.0.cache_statistics();
+        self.encode_live(&mut encoder)?;
+        let caches = self.core.cache_statistics();
         let about = "Questions that a cache could answer";
         let mut family = encoder.encode_descriptor("cache_hits", about, None, MetricType::Counter)?;
         for (cache, of) in caches {
@@ -55,6 +60,28 @@ impl Collector for Gathered {
         let about = "Always 1; the label says which release runs";
         let mut family = encoder.encode_descriptor("build_info", about, None, MetricType::Gauge)?;
         ConstGauge::new(1_i64).encode(family.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?)
+    }
+}
+
+impl Gathered {
+    fn encode_live(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counted = Door::ALL.map(|door| ([("protocol", door.as_str())], self.hub.counted(door)));
+        let about = "Sockets, streams and waiting requests that are open";
+        let mut family = encoder.encode_descriptor("live_sockets_open", about, None, MetricType::Gauge)?;
+        for (labels, of) in &counted {
+            ConstGauge::new(of.open.cast_signed()).encode(family.encode_family(labels)?)?;
+        }
+        let about = "Events that they were told";
+        let mut family = encoder.encode_descriptor("live_frames", about, None, MetricType::Counter)?;
+        for (labels, of) in &counted {
+            ConstCounter::new(of.frames).encode(family.encode_family(labels)?)?;
+        }
+        let about = "How many were closed because they did not take what they were told";
+        let mut family = encoder.encode_descriptor("live_resyncs", about, None, MetricType::Counter)?;
+        for (labels, of) in &counted {
+            ConstCounter::new(of.resyncs).encode(family.encode_family(labels)?)?;
+        }
+        Ok(())
     }
 }
 

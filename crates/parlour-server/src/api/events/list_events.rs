@@ -2,16 +2,20 @@ use crate::app::App;
 use crate::error::Result;
 use crate::extract::{CallerFrom, Query};
 use crate::links::BaseUrl;
-use crate::live::{StreamEvent, events_of};
+use crate::live::{Door, Reader, StreamEvent, events_of};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use parlour_core::live::{MAX_EVENTS, read_feed};
 use parlour_types::{ErrorCode, EventCursor};
 use serde::Serialize;
+use std::time::Duration;
 
 /// Events of one answer unless the caller says otherwise.
 const DEFAULT_LIMIT: usize = 100;
+
+/// How long a request waits for something to happen at the most.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Where to go on, and how far.
 #[derive(utoipa::IntoParams)]
@@ -23,6 +27,9 @@ pub struct ListEventsQuery {
     /// Events at the most. More than 256 gives 256, as `is_at_end` then says.
     #[param(minimum = 1, maximum = 9007199254740991_i64, default = 100)]
     limit: Option<i64>,
+    /// Seconds to wait for the next event when there is none.
+    #[param(minimum = 0, maximum = 60, default = 0)]
+    wait: Option<i64>,
 }
 
 /// What happened to the caller.
@@ -59,21 +66,36 @@ pub async fn list_events(
 ) -> Result<Response> {
     let after = after(&mut query);
     let limit = limit(&mut query);
+    let wait = wait(&mut query);
     query.finish()?;
-    let feed = read_feed(&app.core, caller, after, limit).await?;
+    let mut feed = read_feed(&app.core, caller, after, limit).await?;
+    if feed.events.is_empty() && feed.is_at_end && !feed.is_gone && !wait.is_zero() {
+        let mut reader = Reader::begin(&app, caller, &base, (Door::Poll, Some(feed.cursor))).await?;
+        // Whatever ends the waiting: the log says what happened until then.
+        let _ = tokio::time::timeout(wait, reader.next()).await;
+        feed = read_feed(&app.core, caller, Some(feed.cursor), limit).await?;
+    }
     let link = app.message_links(&base, caller);
     let events = events_of(&app, &feed, &link);
     Ok(Json(EventsBody { cursor: feed.cursor, events, is_at_end: feed.is_at_end }).into_response())
 }
 
 /// The cursor given as `after`.
-fn after(query: &mut Query) -> Option<EventCursor> {
+pub(crate) fn after(query: &mut Query) -> Option<EventCursor> {
     let text = query.text("after")?;
     let cursor = text.parse().ok();
     if cursor.is_none() {
         query.problem("after", ErrorCode::Invalid, "Take it from an earlier answer or event.");
     }
     cursor
+}
+
+fn wait(query: &mut Query) -> Duration {
+    let seconds = query.int("wait", 0).unwrap_or(0);
+    if seconds > MAX_WAIT.as_secs().cast_signed() {
+        query.problem("wait", ErrorCode::OutOfRange, "At most 60 seconds.");
+    }
+    Duration::from_secs(seconds.cast_unsigned())
 }
 
 fn limit(query: &mut Query) -> usize {

@@ -1,0 +1,186 @@
+//! A client's way through the log: first what it missed, as fast as it takes it, then what happens.
+
+use super::hub::{Door, Place, Refused};
+use super::outbox::{Ending, Frame, Next};
+use super::render::{self, Listener};
+use super::stream::StreamEvent;
+use crate::app::App;
+use crate::error::{ApiError, Result};
+use http::StatusCode;
+use parlour_core::Caller;
+use parlour_core::live::{Feed, read_feed, standing};
+use parlour_types::{ErrorCode, EventCursor, EventPosition};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Events read at a time for a client that catches up: few enough that what waits for it stays small.
+const CHUNK: usize = 64;
+
+/// What one client is told, one after the other.
+pub(crate) struct Reader {
+    app: App,
+    caller: Caller,
+    base: Arc<str>,
+    door: Door,
+    place: Place,
+    phase: Phase,
+    /// What was read for it.
+    waiting: VecDeque<Frame>,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    /// It catches up, and is told nothing yet.
+    Replay(EventCursor),
+    /// It is told what happens, but for what stands between the cursor and the position.
+    Gap(EventCursor, EventPosition),
+    /// It is told everything.
+    Live,
+}
+
+impl Reader {
+    /// Lets a client in. Without `after` it is told what happens from now on.
+    ///
+    /// # Errors
+    /// What is wrong with the cursor or the caller; 429 and 503 for too many sockets.
+    pub(crate) async fn begin(
+        app: &App,
+        caller: Caller,
+        base: &str,
+        (door, after): (Door, Option<EventCursor>),
+    ) -> Result<Self> {
+        let status = standing(&app.core, caller).await?;
+        let base: Arc<str> = base.into();
+        let place = app.hub.join(app, (caller.user_id, status), door, Arc::clone(&base)).map_err(refusal)?;
+        // In the hub first: whoever is blocked from here on is found in it.
+        let feed = read_feed(&app.core, caller, after, CHUNK).await?;
+        let phase = Phase::Replay(feed.cursor);
+        let mut reader = Self { app: app.clone(), caller, base, door, place, phase, waiting: VecDeque::new() };
+        if feed.is_gone {
+            reader.say(Some(feed.cursor), &StreamEvent::Reload { cursor: feed.cursor });
+        } else {
+            let cursor = after.unwrap_or(feed.cursor);
+            reader.say(Some(cursor), &StreamEvent::Ready { cursor });
+        }
+        reader.take(&feed);
+        Ok(reader)
+    }
+
+    /// Resolves when the client has had its time to take what it was told before the end.
+    pub(crate) fn overdue(&self) -> impl Future<Output = ()> + Send + 'static {
+        let outbox = Arc::clone(&self.place.outbox);
+        async move { outbox.overdue().await }
+    }
+
+    /// What the client is told next. Giving up waiting loses nothing.
+    pub(crate) async fn next(&mut self) -> Next {
+        loop {
+            if let Some(next) = self.try_next() {
+                return next;
+            }
+            let (cursor, until) = match self.phase {
+                Phase::Live => return self.counted(self.place.outbox.next().await),
+                Phase::Replay(cursor) => (cursor, None),
+                Phase::Gap(cursor, until) => (cursor, Some(until)),
+            };
+            // Boxed, as the state of an idle client should be small.
+            match Box::pin(read_feed(&self.app.core, self.caller, Some(cursor), CHUNK)).await {
+                Ok(feed) => {
+                    if feed.is_gone {
+                        self.say(Some(feed.cursor), &StreamEvent::Reload { cursor: feed.cursor });
+                    }
+                    match until {
+                        None => self.take(&feed),
+                        Some(until) => self.take_gap(&feed, until),
+                    }
+                }
+                Err(parlour_core::Error::UnknownCaller) => return Next::End(Ending::Deleted),
+                Err(error) => {
+                    tracing::warn!(%error, "a member's events could not be read");
+                    return Next::End(Ending::Failed);
+                }
+            }
+        }
+    }
+
+    /// What the client is told next, if that is known already.
+    pub(crate) fn try_next(&mut self) -> Option<Next> {
+        if let Some(frame) = self.waiting.pop_front() {
+            if self.waiting.is_empty() {
+                self.waiting = VecDeque::new();
+            }
+            return Some(self.counted(Next::Frame(frame)));
+        }
+        let next = match self.phase {
+            // While it catches up, nothing of the log is there.
+            Phase::Live | Phase::Replay(_) => self.place.outbox.try_next(),
+            // What is there is not its turn yet.
+            Phase::Gap(..) => None,
+        };
+        next.map(|next| self.counted(next))
+    }
+
+    fn counted(&self, next: Next) -> Next {
+        match next {
+            Next::Frame(_) => self.place.count_frame(),
+            Next::End(Ending::TooSlow) => self.place.count_resync(),
+            Next::End(_) => {}
+        }
+        next
+    }
+
+    /// Puts what was read in the queue, and begins to listen once it was everything.
+    fn take(&mut self, feed: &Feed) {
+        self.queue(feed, EventPosition::MAX);
+        if !feed.is_at_end && !feed.is_gone {
+            self.phase = Phase::Replay(feed.cursor);
+            return;
+        }
+        match self.place.listen(feed.cursor, Some(feed.totals.into())) {
+            Some(until) => self.phase = Phase::Gap(feed.cursor, until),
+            None => self.go_live(feed),
+        }
+    }
+
+    /// The same for what other clients of the member were told before this one listened.
+    fn take_gap(&mut self, feed: &Feed, until: EventPosition) {
+        self.queue(feed, until);
+        if feed.is_gone || feed.is_at_end || feed.cursor.position >= until {
+            self.go_live(feed);
+        } else {
+            self.phase = Phase::Gap(feed.cursor, until);
+        }
+    }
+
+    fn go_live(&mut self, feed: &Feed) {
+        self.say(None, &StreamEvent::Unread(feed.totals.into()));
+        self.phase = Phase::Live;
+    }
+
+    /// Puts what does not stand in the log in the queue of a stream.
+    fn say(&mut self, cursor: Option<EventCursor>, event: &StreamEvent<'_>) {
+        if matches!(self.door, Door::Socket | Door::EventSource) {
+            self.waiting.push_back(Frame { cursor, json: render::json(event) });
+        }
+    }
+
+    /// Puts the events up to `until` in the queue.
+    fn queue(&mut self, feed: &Feed, until: EventPosition) {
+        let listener = Listener { app: &self.app, user: self.caller.user_id, door: self.door, base: &self.base };
+        for event in feed.events.iter().filter(|event| event.cursor.position <= until) {
+            if let Some(json) = listener.event(feed, event) {
+                self.waiting.push_back(Frame { cursor: Some(event.cursor), json });
+            }
+        }
+    }
+}
+
+fn refusal(refused: Refused) -> ApiError {
+    match refused {
+        Refused::Member => {
+            let message = "You have too many sockets open.";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::Throttled, message)
+        }
+        Refused::Server => ApiError::unavailable("too many sockets are open, or the server stops"),
+    }
+}
