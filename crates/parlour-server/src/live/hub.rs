@@ -313,6 +313,12 @@ impl Hub {
         self.0.counts.iter().map(|counts| counts.open.load(Ordering::Relaxed)).sum()
     }
 
+    /// Clients that were given up so far for not taking what they were told.
+    #[must_use]
+    pub fn resyncs(&self) -> u64 {
+        self.0.counts.iter().map(|counts| counts.resyncs.load(Ordering::Relaxed)).sum()
+    }
+
     /// What was counted of a door so far.
     #[must_use]
     pub(crate) fn counted(&self, door: Door) -> DoorCounts {

@@ -29,3 +29,4 @@ mod seed_page;
 mod several_servers;
 mod sqlite_backup;
 mod uploads;
+mod ws;
