@@ -85,7 +85,10 @@ impl Server {
     pub(crate) fn start(binary: &Path, arguments: &[&str]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
-        let child = command(binary, arguments).args(["--listen", &address]).stdout(Stdio::null()).spawn()?;
+        let mut command = command(binary, arguments);
+        // Whoever tries what a request may ask for need not wait for what does not happen.
+        command.args(["--listen", &address]).env("PARLOUR_LIVE_MAX_WAIT", "100ms").stdout(Stdio::null());
+        let child = command.spawn()?;
         let mut server = Self { child, url: format!("http://{address}") };
         let deadline = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(&address).is_err() {

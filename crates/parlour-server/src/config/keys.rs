@@ -127,6 +127,10 @@ pub(super) const KEYS: &[Key] = &[
         "live.max_sockets",
         "Sockets and streams open in all; further ones are answered 503. Each is a file handle and about 15 KiB of memory.",
     ),
+    key(
+        "live.max_wait",
+        "A request that waits for an event is answered after so long at the latest, whatever it asks for. Keep it below the time-out of a proxy.",
+    ),
     key("paging.default_limit", "Rows of a page when the request names no limit."),
     key("paging.max_limit", "Rows of a page at the most."),
     key(

@@ -14,11 +14,18 @@ pub struct Live {
     pub max_sockets_per_member: usize,
     /// Sockets and streams in all.
     pub max_sockets: usize,
+    /// Time that a request waits for an event.
+    pub max_wait: Duration,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { heartbeat: Duration::seconds(4), max_sockets_per_member: 50, max_sockets: 20_000 }
+        Self {
+            heartbeat: Duration::seconds(4),
+            max_sockets_per_member: 50,
+            max_sockets: 20_000,
+            max_wait: Duration::seconds(60),
+        }
     }
 }
 
@@ -36,6 +43,9 @@ impl Config {
         }
         if self.live.max_sockets == 0 {
             return wrong("live.max_sockets", "must be at least 1");
+        }
+        if self.live.max_wait.get() > std::time::Duration::from_secs(60) {
+            return wrong("live.max_wait", "must be at most 60s");
         }
         Ok(())
     }

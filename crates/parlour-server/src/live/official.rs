@@ -119,7 +119,7 @@ fn message_frame<'a>(
         activity_type,
         thread_id: Some(message.thread_id),
         feed_serialization_id: sid.clone(),
-        count_interactions: is_new.then_some(feed.totals.unread_messages),
+        count_interactions: is_new.then_some(feed.totals.unseen_notifications),
         count_notification_banners: is_new.then_some(0),
         notification_obj: Notification::Message {
             r#type: if is_new { "private_message" } else { "delete_private_message" },

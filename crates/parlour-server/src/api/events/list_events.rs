@@ -27,7 +27,7 @@ pub struct ListEventsQuery {
     /// Events at the most. More than 256 gives 256, as `is_at_end` then says.
     #[param(minimum = 1, maximum = 9007199254740991_i64, default = 100)]
     limit: Option<i64>,
-    /// Seconds to wait for the next event when there is none.
+    /// Seconds to wait for the next event when there is none; the community may allow less.
     #[param(minimum = 0, maximum = 60, default = 0)]
     wait: Option<i64>,
 }
@@ -66,7 +66,7 @@ pub async fn list_events(
 ) -> Result<Response> {
     let after = after(&mut query);
     let limit = limit(&mut query);
-    let wait = wait(&mut query);
+    let wait = wait(&mut query).min(app.config.live.max_wait.get());
     query.finish()?;
     let mut feed = read_feed(&app.core, caller, after, limit).await?;
     if feed.events.is_empty() && feed.is_at_end && !feed.is_gone && !wait.is_zero() {

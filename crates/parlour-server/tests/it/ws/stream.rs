@@ -21,6 +21,11 @@ async fn cursor(member: &Member) -> String {
     member.get("/api/v2/events/").await.expect(200)["cursor"].as_str().unwrap().to_owned()
 }
 
+/// What is unread; so many notifications, as none of them was read alone.
+fn unread(threads: i64, messages: i64) -> Value {
+    json!({ "type": "unread", "unread_threads": threads, "unread_messages": messages, "unseen_notifications": messages })
+}
+
 #[both_databases]
 async fn the_stream_begins_with_where_it_is_and_what_is_unread() {
     let server = TestServer::start().await;
@@ -29,7 +34,7 @@ async fn the_stream_begins_with_where_it_is_and_what_is_unread() {
     let mut socket = server.stream(&bob, None).await;
     let ready = socket.json().await;
     assert_eq!(ready, json!({ "type": "ready", "cursor": cursor(&bob).await }));
-    assert_eq!(socket.json().await, json!({ "type": "unread", "unread_threads": 1, "unread_messages": 1 }));
+    assert_eq!(socket.json().await, unread(1, 1));
     let sent = ann.send(&bob, "after").await;
     let event = socket.json().await;
     assert_eq!(event["type"], "message_created");
@@ -37,11 +42,11 @@ async fn the_stream_begins_with_where_it_is_and_what_is_unread() {
     assert_eq!(event["message"], bob.get(&format!("/api/v2/pm/{}/", sent["id"])).await.expect(200));
     assert_eq!(event["thread"], bob.inbox().await["results"][0]);
     assert_eq!(event["cursor"], cursor(&bob).await);
-    assert_eq!(socket.json().await, json!({ "type": "unread", "unread_threads": 1, "unread_messages": 2 }));
+    assert_eq!(socket.json().await, unread(1, 2));
     bob.thread_with(&ann, "").await;
     let seen = socket.json().await;
     assert_eq!((&seen["type"], &seen["unread_count"]), (&json!("thread_seen"), &json!(0)));
-    assert_eq!(socket.json().await, json!({ "type": "unread", "unread_threads": 0, "unread_messages": 0 }));
+    assert_eq!(socket.json().await, unread(0, 0));
     bob.delete(&format!("/api/v2/pm/?thread={}", sent["thread_id"])).await.expect(204);
     let deleted = socket.json().await;
     assert_eq!((&deleted["type"], &deleted["thread_id"]), (&json!("thread_deleted"), &sent["thread_id"]));
