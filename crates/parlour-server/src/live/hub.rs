@@ -157,6 +157,13 @@ impl Channel {
         rests
     }
 
+    /// Puts a frame in a client's outbox.
+    pub(super) fn give(&self, client: &Client, frame: Frame) {
+        if !client.outbox.push(frame) {
+            self.app.hub.counts(client.door).resyncs.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Ends every client.
     pub(super) fn end(&self, ending: Ending) {
         self.state().clients.iter().for_each(|client| client.outbox.end(ending));
@@ -263,7 +270,7 @@ impl Hub {
         let Some(channel) = self.channel(user) else { return };
         let state = channel.state();
         for client in state.clients.iter().filter(|client| client.door == door) {
-            client.outbox.push(Frame { cursor: None, json: json.clone() });
+            channel.give(client, Frame { cursor: None, json: json.clone() });
         }
     }
 
@@ -384,11 +391,6 @@ impl Place {
     /// Counts frames that the client was given.
     pub(super) fn count_frame(&self) {
         self.hub.counts(self.door).frames.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts that the client was given up.
-    pub(super) fn count_resync(&self) {
-        self.hub.counts(self.door).resyncs.fetch_add(1, Ordering::Relaxed);
     }
 }
 

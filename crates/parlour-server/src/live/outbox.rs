@@ -68,11 +68,12 @@ struct State {
 }
 
 impl Outbox {
-    /// Adds a frame. If there are too many, all are given up: a client that comes back with its last cursor misses none.
-    pub(crate) fn push(&self, frame: Frame) {
+    /// Adds a frame. If there are too many, all are given up, and `false` is answered once: a client that comes back with its last cursor
+    /// misses none.
+    pub(crate) fn push(&self, frame: Frame) -> bool {
         let mut state = self.state();
         if state.ending.is_some() {
-            return;
+            return true;
         }
         let bytes = state.bytes + frame.json.len();
         let is_full = state.frames.len() >= MAX_FRAMES || (bytes > MAX_BYTES && !state.frames.is_empty());
@@ -85,6 +86,7 @@ impl Outbox {
         }
         drop(state);
         self.changed.notify_one();
+        !is_full
     }
 
     /// Ends it behind the frames that wait. The first ending counts.
@@ -138,11 +140,11 @@ mod tests {
     fn frames_come_in_order_and_the_end_behind_them() {
         let outbox = Outbox::default();
         assert_eq!(outbox.try_next(), None);
-        outbox.push(frame(1));
-        outbox.push(frame(2));
+        let _ = outbox.push(frame(1));
+        let _ = outbox.push(frame(2));
         outbox.end(Ending::Stopping);
         outbox.end(Ending::Blocked);
-        outbox.push(frame(3));
+        let _ = outbox.push(frame(3));
         assert_eq!(outbox.try_next(), Some(Next::Frame(frame(1))));
         assert_eq!(outbox.try_next(), Some(Next::Frame(frame(2))));
         assert_eq!(outbox.try_next(), Some(Next::End(Ending::Stopping)), "nothing follows an ending");
@@ -153,9 +155,10 @@ mod tests {
     fn too_many_frames_are_given_up_at_once() {
         let outbox = Outbox::default();
         for _ in 0..MAX_FRAMES {
-            outbox.push(frame(1));
+            assert!(outbox.push(frame(1)));
         }
-        outbox.push(frame(1));
+        assert!(!outbox.push(frame(1)));
+        assert!(outbox.push(frame(1)), "said once");
         assert_eq!(outbox.try_next(), Some(Next::End(Ending::TooSlow)));
         assert_eq!(outbox.state().frames.capacity(), 0, "and their memory");
     }
@@ -163,17 +166,17 @@ mod tests {
     #[test]
     fn too_many_bytes_are_given_up_but_a_single_large_frame_is_not() {
         let outbox = Outbox::default();
-        outbox.push(frame(2 * MAX_BYTES));
+        let _ = outbox.push(frame(2 * MAX_BYTES));
         assert_eq!(outbox.try_next(), Some(Next::Frame(frame(2 * MAX_BYTES))));
-        outbox.push(frame(MAX_BYTES));
-        outbox.push(frame(1));
+        let _ = outbox.push(frame(MAX_BYTES));
+        let _ = outbox.push(frame(1));
         assert_eq!(outbox.try_next(), Some(Next::End(Ending::TooSlow)));
     }
 
     #[test]
     fn a_drained_queue_holds_no_memory() {
         let outbox = Outbox::default();
-        (0..100).for_each(|_| outbox.push(frame(1)));
+        (0..100).for_each(|_| assert!(outbox.push(frame(1))));
         while outbox.try_next().is_some() {}
         assert!(outbox.state().frames.capacity() <= KEPT_FRAMES);
         assert_eq!(outbox.state().bytes, 0);

@@ -70,7 +70,7 @@ fn tell(channel: &Channel, feed: &Feed) {
             client.after = Some(feed.cursor.position);
             client.said = None;
             if client.door != Door::Official {
-                client.outbox.push(Frame { cursor: Some(feed.cursor), json: render::json(&reload) });
+                channel.give(client, Frame { cursor: Some(feed.cursor), json: render::json(&reload) });
             }
         }
     }
@@ -82,7 +82,7 @@ fn tell(channel: &Channel, feed: &Feed) {
             let is_told = client.after.is_some_and(|after| after <= feed.cursor.position);
             if is_told && client.said != Some(totals) && matches!(client.door, Door::Socket | Door::EventSource) {
                 client.said = Some(totals);
-                client.outbox.push(Frame { cursor: None, json: rendered.totals(totals) });
+                channel.give(client, Frame { cursor: None, json: rendered.totals(totals) });
             }
         }
     }
@@ -95,7 +95,7 @@ fn tell_event(channel: &Channel, state: &mut ChannelState, (feed, event): (&Feed
     for client in state.clients.iter().filter(|client| client.after.is_some_and(|after| after < position)) {
         let listener = Listener { app: &channel.app, user: channel.user, door: client.door, base: &client.base };
         if let Some(json) = rendered.event(&listener, feed, event) {
-            client.outbox.push(Frame { cursor: Some(event.cursor), json });
+            channel.give(client, Frame { cursor: Some(event.cursor), json });
         }
     }
 }

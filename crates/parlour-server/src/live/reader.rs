@@ -121,10 +121,8 @@ impl Reader {
     }
 
     fn counted(&self, next: Next) -> Next {
-        match next {
-            Next::Frame(_) => self.place.count_frame(),
-            Next::End(Ending::TooSlow) => self.place.count_resync(),
-            Next::End(_) => {}
+        if matches!(next, Next::Frame(_)) {
+            self.place.count_frame();
         }
         next
     }

@@ -3,6 +3,7 @@
 //! [`upgrade`] refuses before there is a socket, [`session`] decides what to do, [`socket`] does it. What is told comes from
 //! [`live`](crate::live). What a client sends is never kept, and nothing it sends can change anything.
 
+mod metered;
 mod notify;
 mod session;
 mod socket;

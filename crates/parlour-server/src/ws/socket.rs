@@ -1,11 +1,12 @@
 //! The socket itself: one task, which does one thing after the other. While it waits for the peer to take something it reads nothing, so a
 //! peer can make it neither read nor keep more than it takes.
 
+use super::metered::Metered;
 use super::session::{CloseReason, HEARTBEAT, Heard, Protocol, Session, Step};
 use crate::live::{Ending, Next, Reader};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -26,7 +27,7 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// What a reader is told of the stream before the end, so that it knows why.
 const RESYNC: &str = "{\"type\":\"resync\"}";
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Socket = WebSocketStream<Metered>;
 
 /// Makes a socket of a connection, once its answer is out, and serves it until either side closes it.
 pub(super) fn serve(on_upgrade: OnUpgrade, protocol: Protocol, reader: Reader) {
@@ -37,7 +38,7 @@ pub(super) fn serve(on_upgrade: OnUpgrade, protocol: Protocol, reader: Reader) {
         };
         let limits = Limits::default().max_payload_len(Some(MAX_MESSAGE));
         let config = Config::default().flush_threshold(FLUSH_BYTES);
-        let socket = ServerBuilder::new().config(config).limits(limits).serve(TokioIo::new(upgraded));
+        let socket = ServerBuilder::new().config(config).limits(limits).serve(Metered::new(TokioIo::new(upgraded)));
         let overdue = reader.overdue();
         tokio::select! {
             talked = talk(socket, protocol, reader) => if let Err(error) = talked {

@@ -83,6 +83,21 @@ async fn a_flood_closes_the_socket() {
     }
 }
 
+#[both_databases]
+async fn a_message_that_never_ends_breaks_the_socket() {
+    let server = TestServer::start().await;
+    let ann = server.member(1, "ann").await;
+    for mut socket in sockets(&server, &ann).await {
+        // The beginning of a text, and then pieces with nothing in them.
+        socket.send_raw(&[0x01, 0x81, 0, 0, 0, 0, b'x']).await;
+        let pieces = [0x00, 0x80, 0, 0, 0, 0].repeat(10_000);
+        for _ in 0..100 {
+            socket.send_raw(&pieces).await;
+        }
+        assert_eq!(end(&mut socket).await, Heard::Lost);
+    }
+}
+
 /// Sends until the queues of a socket that reads nothing run over, with the connection's own buffers before them.
 #[both_databases]
 async fn a_client_that_never_reads_is_given_up_and_comes_back_with_its_cursor() {
