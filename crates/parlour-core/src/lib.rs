@@ -22,11 +22,11 @@ pub use cards::{Card, Cards};
 pub use clock::Clock;
 pub use error::{Error, FieldProblem, Result};
 pub use pages::{CacheStatistics, RowsPage};
-pub use parlour_store::{Change, Listener, Totals};
 pub use parlour_store::messages::IdRange;
 pub use parlour_store::notifications::{NotificationCursor, NotificationRow};
 pub use parlour_store::relations::FollowSide;
 pub use parlour_store::threads::InboxCursor;
+pub use parlour_store::{Change, Listener, Totals};
 pub use rules::Rules;
 
 use access::Viewer;

@@ -37,7 +37,8 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
     let usual = server.request_timeout.get();
     // A body that takes its time, and then as much work as for any other request.
     let upload = app.config.files.upload_timeout.get() + usual;
-    let time_limits = TimeLimits { usual, routes: vec![("/api/v2/pm/upload/", upload), ("/api/v2/events/", usual + MAX_WAIT)] };
+    let time_limits =
+        TimeLimits { usual, routes: vec![("/api/v2/pm/upload/", upload), ("/api/v2/events/", usual + MAX_WAIT)] };
     let routes = Arc::new(Routes::new(routes::router(app.clone()), &server.cors_origins, time_limits));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

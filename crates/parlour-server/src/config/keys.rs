@@ -122,7 +122,10 @@ pub(super) const KEYS: &[Key] = &[
         "live.heartbeat",
         "A socket of the official client hears from the server at least this often. The client closes for good after 20s of silence.",
     ),
-    key("live.max_sockets_per_member", "Sockets and streams that one member may have open; further ones are answered 429."),
+    key(
+        "live.max_sockets_per_member",
+        "Sockets and streams that one member may have open; further ones are answered 429.",
+    ),
     key(
         "live.max_sockets",
         "Sockets and streams open in all; further ones are answered 503. Each is a file handle and about 15 KiB of memory.",

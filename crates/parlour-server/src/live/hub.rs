@@ -290,9 +290,13 @@ impl Hub {
     pub(crate) async fn end_all(&self, at_most: Duration) {
         const TURN: Duration = Duration::from_millis(20);
         self.0.is_stopping.store(true, Ordering::Release);
-        let clients: Vec<_> = self.all().iter().flat_map(|channel| {
-            channel.state().clients.iter().map(|client| Arc::clone(&client.outbox)).collect::<Vec<_>>()
-        }).collect();
+        let clients: Vec<_> = self
+            .all()
+            .iter()
+            .flat_map(|channel| {
+                channel.state().clients.iter().map(|client| Arc::clone(&client.outbox)).collect::<Vec<_>>()
+            })
+            .collect();
         let rest = clients.len().saturating_sub(GO_AT_ONCE);
         let span = Duration::from_secs_f64(rest as f64 / GO_PER_SECOND as f64).min(at_most);
         let turns = usize::try_from(span.as_millis() / TURN.as_millis()).unwrap_or(1).max(1);

@@ -89,7 +89,12 @@ fn tell(channel: &Channel, feed: &Feed) {
     state.cursor = Some(feed.cursor);
 }
 
-fn tell_event(channel: &Channel, state: &mut ChannelState, (feed, event): (&Feed, &FeedEvent), rendered: &mut Rendered) {
+fn tell_event(
+    channel: &Channel,
+    state: &mut ChannelState,
+    (feed, event): (&Feed, &FeedEvent),
+    rendered: &mut Rendered,
+) {
     rendered.of_event.clear();
     let position = event.cursor.position;
     for client in state.clients.iter().filter(|client| client.after.is_some_and(|after| after < position)) {

@@ -63,7 +63,8 @@ impl Handshake {
     /// Reads the headers of a handshake, and whether the page it comes from may have one.
     pub(super) fn of(app: &App, parts: &mut Parts) -> Result<Self, NoSocket> {
         let headers = &parts.headers;
-        let speaks = has_word(headers, &header::UPGRADE, "websocket") && has_word(headers, &header::CONNECTION, "upgrade");
+        let speaks =
+            has_word(headers, &header::UPGRADE, "websocket") && has_word(headers, &header::CONNECTION, "upgrade");
         let version = headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
         if !speaks || !version {
             return Err(NoSocket::OtherProtocol);

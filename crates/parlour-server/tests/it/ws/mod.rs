@@ -15,8 +15,12 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// Asks for a socket with the headers of a handshake, but for those that are given as the empty text.
 async fn ask(visitor: &Visitor, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let usual =
-        [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", KEY)];
+    let usual = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", KEY),
+    ];
     let mut request = visitor.request(Method::GET, path);
     for (name, value) in usual {
         if !headers.iter().any(|(given, _)| *given == name) {
