@@ -71,6 +71,29 @@ async fn requests_commits_caches_and_connections_are_counted() {
     assert!(after.keys().all(|name| private.iter().all(|word| !name.contains(word))), "{after:?}");
 }
 
+#[both_databases]
+async fn sockets_and_what_they_are_told_are_counted() {
+    let (server, url) = measured().await;
+    let (ann, bob) = server.ann_and_bob().await;
+    let mut official = server.official(&bob).await;
+    let mut stream = server.stream(&bob, None).await;
+    stream.event("unread").await;
+    for text in ["CANARY one", "CANARY two"] {
+        ann.send(&bob, text).await;
+        official.json().await;
+        stream.event("message_created").await;
+        stream.event("unread").await;
+    }
+    let counted = samples(&url).await;
+    let of = |name: &str, protocol: &str| counted[&format!("parlour_live_{name}{{protocol=\"{protocol}\"}}")];
+    assert_eq!((of("sockets_open", "official"), of("sockets_open", "stream")), (1.0, 1.0));
+    assert_eq!((of("sockets_open", "sse"), of("sockets_open", "poll")), (0.0, 0.0));
+    // What begins the stream, and each message with the totals behind it.
+    assert_eq!((of("frames_total", "official"), of("frames_total", "stream")), (2.0, 6.0));
+    assert_eq!((of("resyncs_total", "official"), of("resyncs_total", "stream")), (0.0, 0.0));
+    assert!(counted.keys().all(|name| !name.contains("CANARY")), "{counted:?}");
+}
+
 #[tokio::test]
 async fn the_sqlite_log_is_folded_into_the_database_while_the_server_runs() {
     let (server, url) = measured().await;
