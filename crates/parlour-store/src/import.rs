@@ -208,8 +208,8 @@ pub struct FirstUnread {
 }
 
 /// Brings members and inbox up to the thread's end. History counts as seen, except from `unread` on, and by a member who already has
-/// something unseen in the thread; whoever wrote or deleted the thread for themselves has seen what stands before. History notifies
-/// nobody.
+/// something unseen in the thread; whoever wrote or deleted the thread for themselves has seen what stands before. What is unseen counts as a
+/// notification, which opening the thread reads; no list shows it, as nothing happened now.
 ///
 /// # Errors
 /// A failure of the store.
@@ -234,7 +234,7 @@ pub fn settle_thread(tx: &Tx<'_>, thread: ThreadId, unread: &[FirstUnread], now:
             text: &message.text,
             file_name: message.file.as_ref().map(|file| &*file.filename),
         });
-        let notified_seq = if member.unseen_count > 0 { member.notified_seq.max(read_seq) } else { last_seq };
+        let notified_seq = member.notified_seq.max(read_seq);
         let unseen_count = count_after(notified_seq)?;
         let to = Standing { read_seq, cleared_seq: member.cleared_seq, unread_count, notified_seq, unseen_count };
         let event = Event { kind: EventKind::ThreadSeen, thread_id: thread, seq: read_seq, created_at: now };

@@ -50,22 +50,22 @@ async fn sids_come_in_every_way_in_which_recipients_do() {
     let server = TestServer::start().await;
     let [ann, bob, cyd] = three_friends(&server).await;
     let bodies = [
-        ("application/json", r#"{"sids":["B","C"]}"#),
-        ("application/json", r#"{"sids":[B,C]}"#),
-        ("application/json", r#"{"sids":["C","B","B"]}"#),
-        ("application/x-www-form-urlencoded", "sids=B&sids=C"),
-        ("application/x-www-form-urlencoded", "sids[]=B&sids[]=C"),
-        ("application/x-www-form-urlencoded", "sids[0]=B&sids%5B1%5D=C"),
-        ("application/x-www-form-urlencoded", "sids=%5B%22B%22%2C%22C%22%5D"),
+        ("application/json", r#"{"sids":["<b>","<c>"]}"#),
+        ("application/json", r#"{"sids":[<b>,<c>]}"#),
+        ("application/json", r#"{"sids":["<c>","<b>","<b>"]}"#),
+        ("application/x-www-form-urlencoded", "sids=<b>&sids=<c>"),
+        ("application/x-www-form-urlencoded", "sids[]=<b>&sids[]=<c>"),
+        ("application/x-www-form-urlencoded", "sids[0]=<b>&sids%5B1%5D=<c>"),
+        ("application/x-www-form-urlencoded", "sids=%5B%22<b>%22%2C%22<c>%22%5D"),
         (
             "multipart/form-data; boundary=x",
-            "--x\r\ncontent-disposition: form-data; name=\"sids\"\r\n\r\nB\r\n--x\r\ncontent-disposition: form-data; name=\"sids\"\r\n\r\nC\r\n--x--\r\n",
+            "--x\r\ncontent-disposition: form-data; name=\"sids\"\r\n\r\n<b>\r\n--x\r\ncontent-disposition: form-data; name=\"sids\"\r\n\r\n<c>\r\n--x--\r\n",
         ),
     ];
     for (content_type, body) in bodies {
         let (of_bob, of_cyd) = (bob.send(&ann, "b").await, cyd.send(&ann, "c").await);
         assert_eq!(unseen(&ann).await, 2);
-        let body = body.replace('B', &of_bob["id"].to_string()).replace('C', &of_cyd["id"].to_string());
+        let body = body.replace("<b>", &of_bob["id"].to_string()).replace("<c>", &of_cyd["id"].to_string());
         ann.post_raw(READ, content_type, body.clone()).await.expect(204);
         assert_eq!(unseen(&ann).await, 0, "{body}");
     }
