@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::links::Peer;
 use crate::metrics::Metrics;
 use crate::middleware::{self, Routes, TimeLimits};
-use crate::{gather, jobs, rest_of_body, routes};
+use crate::{gather, jobs, live, rest_of_body, routes};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -46,7 +46,12 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
         .max_headers(MAX_HEADERS)
         .max_buf_size(server.max_header.as_usize());
     let connections = Arc::new(Semaphore::new(server.max_connections));
-    let jobs = [tokio::spawn(jobs::remove_files(app.clone())), tokio::spawn(jobs::watch_members(app.clone()))];
+    let jobs = [
+        tokio::spawn(jobs::remove_files(app.clone())),
+        tokio::spawn(jobs::trim_events(app.clone())),
+        tokio::spawn(jobs::watch_members(app.clone())),
+        tokio::spawn(live::tell_presence(app.clone())),
+    ];
     let graceful = watch::Sender::new(());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {

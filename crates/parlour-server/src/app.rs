@@ -3,7 +3,7 @@
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::links::PublicUrl;
-use crate::live::Hub;
+use crate::live::{Hub, Signals};
 use crate::media::MediaLinks;
 use crate::metrics::Metrics;
 use parlour_core::{Caller, Core};
@@ -34,6 +34,8 @@ pub struct Parts {
     pub config: Config,
     /// Who is connected.
     pub hub: Hub,
+    /// What is told and never stored.
+    pub signals: Signals,
     /// What is counted for the operator, if anybody asks.
     pub metrics: Option<Metrics>,
     /// Whether the server is stopping, so that it is no longer ready.

@@ -60,6 +60,17 @@ struct SettingsLine {
     show_toast_notifications: i64,
     #[serde(deserialize_with = "setting::<0, _>")]
     toast_notifications_emit_sound: i64,
+    // Exports of earlier releases have none of these.
+    #[serde(default = "switched_on", deserialize_with = "setting::<0, _>")]
+    share_read_receipts: i64,
+    #[serde(default = "switched_on", deserialize_with = "setting::<0, _>")]
+    share_typing: i64,
+    #[serde(default = "switched_on", deserialize_with = "setting::<0, _>")]
+    share_presence: i64,
+}
+
+const fn switched_on() -> i64 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -197,6 +208,9 @@ fn settings(line: SettingsLine) -> Record {
         mobile_notifications_scmty: line.mobile_notifications_scmty,
         show_toast_notifications: line.show_toast_notifications,
         toast_notifications_emit_sound: line.toast_notifications_emit_sound,
+        share_read_receipts: line.share_read_receipts,
+        share_typing: line.share_typing,
+        share_presence: line.share_presence,
     };
     Record::Settings { user: line.user, settings }
 }

@@ -35,7 +35,7 @@ pub use metrics::serve as serve_metrics;
 
 use config::Config;
 use links::PublicUrl;
-use live::Hub;
+use live::{Hub, Signals};
 use metrics::Metrics;
 use parlour_core::{Clock, Core};
 use parlour_store::objects::Objects;
@@ -57,8 +57,10 @@ pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
     let public_url = PublicUrl::new(&server.public_url, server.trusted_proxies.clone(), server.listen);
     let hub = Hub::new(config.live);
     core.store.after_commits(hub.listener());
+    let signals = Signals::new(&hub, config.live.presence_grace.get());
     let metrics = config.metrics_listen().map(|_| Metrics::new(&core, &hub));
-    Ok(App::new(Parts { core, auth, links, public_url, config, hub, metrics, draining: AtomicBool::new(false) }))
+    let draining = AtomicBool::new(false);
+    Ok(App::new(Parts { core, auth, links, public_url, config, hub, signals, metrics, draining }))
 }
 
 /// Opens the database and the place of files alone.

@@ -19,6 +19,10 @@ pub fn documented() -> (Router<App>, OpenApi) {
         .routes(routes!(pm::get_thread, pm::send_message, pm::delete_thread)) // GET POST DELETE /pm/
         .routes(routes!(pm::search_recipients)) // GET /pm/search/
         .routes(routes!(pm::count_unread)) // GET /pm/unread/
+        .routes(routes!(pm::mark_seen)) // POST /pm/seen/
+        .routes(routes!(pm::get_receipts)) // GET /pm/receipts/
+        .routes(routes!(pm::send_typing)) // POST /pm/typing/
+        .routes(routes!(pm::get_presence)) // GET /pm/presence/
         .routes(routes!(pm::upload_media)) // POST /pm/upload/
         .routes(routes!(pm::get_message, pm::delete_message)) // GET DELETE /pm/{id}/
         // Members: /api/v2/notification/…

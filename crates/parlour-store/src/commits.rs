@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// What a commit changed.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {
-    /// What these members see of these threads, and their inboxes.
+    /// What these members see of these threads, and their inboxes; or what their logs say of them.
     Threads(&'a [(UserId, ThreadId)]),
     /// Nobody knows.
     Everything,
@@ -32,8 +32,12 @@ impl Commits {
         let Some(listener) = self.0.get() else { return };
         if touched.everything {
             listener(Change::Everything);
-        } else if !touched.threads.is_empty() {
-            listener(Change::Threads(&touched.threads));
+            return;
+        }
+        for logs in [&touched.threads, &touched.told] {
+            if !logs.is_empty() {
+                listener(Change::Threads(logs));
+            }
         }
     }
 }

@@ -375,6 +375,8 @@ pub struct Tx<'c> {
 #[derive(Default)]
 pub(crate) struct Touched {
     pub(crate) threads: Vec<(UserId, ThreadId)>,
+    /// Whose logs grew although nothing that they see of the thread changed.
+    pub(crate) told: Vec<(UserId, ThreadId)>,
     pub(crate) directory: bool,
     pub(crate) everything: bool,
 }
@@ -394,6 +396,11 @@ impl<'c> Tx<'c> {
     /// Notes that `user` will see something else of `thread`, or of their inbox.
     pub(crate) fn touch_thread(&self, user: UserId, thread: ThreadId) {
         self.touched.borrow_mut().threads.push((user, thread));
+    }
+
+    /// Notes that `user`'s log says something of `thread` that changes nothing of what they see of it.
+    pub(crate) fn tell(&self, user: UserId, thread: ThreadId) {
+        self.touched.borrow_mut().told.push((user, thread));
     }
 
     /// Notes that a user changed, or what a user's rendering shows.

@@ -295,6 +295,10 @@ pub(crate) const INBOX_PAGE: &str = concat!(
 pub(crate) const LOCK_MAILBOXES: &str =
     "select user_id from mailboxes where user_id = any (?1) order by user_id for update";
 
+/// The same of everybody in the thread `?1`.
+pub(crate) const LOCK_MAILBOXES_OF_THREAD: &str = "select b.user_id from mailboxes b
+     where b.user_id in (select m.user_id from members m where m.thread_id = ?1) order by b.user_id for update";
+
 /// The directory's version, then those of `?3` who are not known.
 pub(crate) const PEOPLE: &str = concat!(
     "with v as materialized (select value as version from counters where name = 'directory_version')

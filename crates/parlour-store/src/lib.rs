@@ -36,6 +36,7 @@ mod progress;
 pub mod relations;
 pub mod seen;
 pub mod sends;
+pub mod signals;
 mod sqlite;
 #[doc(hidden)]
 pub mod statements;

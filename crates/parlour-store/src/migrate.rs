@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "find_imported", "0002_find_imported.sql"),
     migration!(3, "files", "0003_files.sql"),
     migration!(4, "notifications", "0004_notifications.sql"),
+    migration!(5, "signals", "0005_signals.sql"),
 ];
 
 impl Migration {

@@ -274,7 +274,8 @@ pub(crate) fn search_text(username: &str, real_name: &str) -> String {
 pub fn settings(read: &Read<'_>, user: UserId) -> Result<Settings> {
     let stored = read.row(
         "select qa_frequency, email_notification_not_qa, mobile_notifications_scmty, show_toast_notifications,
-             toast_notifications_emit_sound from user_settings where user_id = ?1",
+             toast_notifications_emit_sound, share_read_receipts, share_typing, share_presence
+         from user_settings where user_id = ?1",
         params![user],
         |row| {
             Ok(Settings {
@@ -283,6 +284,9 @@ pub fn settings(read: &Read<'_>, user: UserId) -> Result<Settings> {
                 mobile_notifications_scmty: row.int(2)?,
                 show_toast_notifications: row.int(3)?,
                 toast_notifications_emit_sound: row.int(4)?,
+                share_read_receipts: row.int(5)?,
+                share_typing: row.int(6)?,
+                share_presence: row.int(7)?,
             })
         },
     )?;
@@ -297,9 +301,11 @@ pub fn set_settings(tx: &Tx<'_>, user: UserId, settings: Settings) -> Result<()>
     tx.execute_one(
         "storing settings",
         "insert into user_settings (user_id, qa_frequency, email_notification_not_qa, mobile_notifications_scmty,
-             show_toast_notifications, toast_notifications_emit_sound) values (?1, ?2, ?3, ?4, ?5, ?6)
+             show_toast_notifications, toast_notifications_emit_sound, share_read_receipts, share_typing, share_presence)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          on conflict (user_id) do update set qa_frequency = ?2, email_notification_not_qa = ?3,
-             mobile_notifications_scmty = ?4, show_toast_notifications = ?5, toast_notifications_emit_sound = ?6",
+             mobile_notifications_scmty = ?4, show_toast_notifications = ?5, toast_notifications_emit_sound = ?6,
+             share_read_receipts = ?7, share_typing = ?8, share_presence = ?9",
         params![
             user,
             settings.qa_frequency,
@@ -307,6 +313,9 @@ pub fn set_settings(tx: &Tx<'_>, user: UserId, settings: Settings) -> Result<()>
             settings.mobile_notifications_scmty,
             settings.show_toast_notifications,
             settings.toast_notifications_emit_sound,
+            settings.share_read_receipts,
+            settings.share_typing,
+            settings.share_presence,
         ],
     )
 }

@@ -76,6 +76,15 @@ pub enum Happened {
         /// Which.
         thread_id: ThreadId,
     },
+    /// The other one has seen a thread.
+    ThreadRead {
+        /// Which.
+        thread_id: ThreadId,
+        /// Who.
+        user_id: UserId,
+        /// Up to which message.
+        message_id: MessageId,
+    },
     /// The member read notifications without opening their threads.
     NotificationsRead,
 }
@@ -194,6 +203,10 @@ fn happened(viewer: &Viewer<'_>, subjects: &Subjects, event: &Event) -> Result<O
         }
         EventKind::ThreadSeen => Some(Happened::ThreadSeen { thread_id, unread_count: member.unread_count() }),
         EventKind::ThreadCleared => Some(Happened::ThreadDeleted { thread_id }),
+        EventKind::SeenByOther => {
+            let user_id = member.thread().partner_of(viewer.id());
+            subjects.seen(event).map(|message_id| Happened::ThreadRead { thread_id, user_id, message_id })
+        }
         EventKind::NotificationsRead => Some(Happened::NotificationsRead),
     })
 }

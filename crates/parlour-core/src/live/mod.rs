@@ -4,7 +4,10 @@
 //! a place in it on a member's behalf; clients do, by their cursors.
 
 mod feed;
+mod signals;
 mod standings;
 
 pub use feed::{Feed, FeedEvent, Happened, LiveThread, MAX_EVENTS, positions, read_feed};
+pub use parlour_store::signals::Receipt;
+pub use signals::{Receipts, Typing, begin_typing, get_receipts, mark_seen, presence_audience, visible_presence};
 pub use standings::{Standings, standing, standings};

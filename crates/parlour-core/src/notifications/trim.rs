@@ -17,7 +17,7 @@ pub async fn trim_events(core: &Core, older_than: Timestamp) -> Result<u64> {
     let (mut gone, mut after) = (0, 0);
     loop {
         let members: Vec<UserId> =
-            core.store.read(move |read| notifications::with_old_events(read, after, older_than, MEMBERS)).await?;
+            core.store.read_long(move |read| notifications::with_old_events(read, after, older_than, MEMBERS)).await?;
         let Some(last) = members.last() else { return Ok(gone) };
         after = last.get();
         for user in members {

@@ -36,7 +36,7 @@ impl ThreadRef {
 
 /// The viewer's membership of the thread named, or `None` when a user is named with whom there is no thread yet. A missing
 /// thread, a stranger's thread and a missing user are all [`Error::NotFound`] (contract §2.3).
-fn resolve(read: &Read<'_>, viewer: UserId, thread: ThreadRef) -> Result<Option<Membership>> {
+pub(crate) fn resolve(read: &Read<'_>, viewer: UserId, thread: ThreadRef) -> Result<Option<Membership>> {
     match thread {
         ThreadRef::Thread(id) => Ok(Some(membership(read, id, viewer)?.ok_or(Error::NotFound)?)),
         ThreadRef::User(other) => match membership_with(read, viewer, other)? {

@@ -127,6 +127,11 @@ pub(super) const KEYS: &[Key] = &[
         "Sockets and streams that one member may have open; further ones are answered 429.",
     ),
     key(
+        "live.event_retention",
+        "For how long an event stays in a member's log. A client that comes back later is told to fetch everything anew.",
+    ),
+    key("live.presence_grace", "For how long a member whose last socket or stream has gone still counts as there."),
+    key(
         "live.max_sockets",
         "Sockets and streams open in all; further ones are answered 503. Each is a file handle and about 15 KiB of memory.",
     ),

@@ -16,6 +16,10 @@ pub struct Live {
     pub max_sockets: usize,
     /// Time that a request waits for an event.
     pub max_wait: Duration,
+    /// For how long a member whose last socket or stream has gone still counts as there.
+    pub presence_grace: Duration,
+    /// For how long an event stays in a member's log.
+    pub event_retention: Duration,
 }
 
 impl Default for Live {
@@ -25,6 +29,8 @@ impl Default for Live {
             max_sockets_per_member: 50,
             max_sockets: 20_000,
             max_wait: Duration::seconds(60),
+            presence_grace: Duration::seconds(30),
+            event_retention: Duration::seconds(30 * 24 * 3600),
         }
     }
 }
@@ -46,6 +52,9 @@ impl Config {
         }
         if self.live.max_wait.get() > std::time::Duration::from_secs(60) {
             return wrong("live.max_wait", "must be at most 60s");
+        }
+        if self.live.event_retention.get() < std::time::Duration::from_secs(60) {
+            return wrong("live.event_retention", "must be at least 1m");
         }
         Ok(())
     }

@@ -55,6 +55,30 @@ impl Query {
         self.int(name, 1).and_then(|value| T::try_from(value).ok())
     }
 
+    /// The ids given for `name`, separated by commas: 1 to `most`, each once.
+    pub fn ids<T: TryFrom<i64> + PartialEq>(&mut self, name: &'static str, most: usize) -> Vec<T> {
+        let Some(text) = self.text(name) else {
+            self.problem(name, ErrorCode::Required, "This parameter is required.");
+            return Vec::new();
+        };
+        let mut ids = Vec::new();
+        for text in text.split(',') {
+            match parse_int(text, 1).map(T::try_from) {
+                Ok(Ok(id)) if ids.contains(&id) => {}
+                Ok(Ok(id)) if ids.len() < most => ids.push(id),
+                Ok(_) => {
+                    self.problem(name, ErrorCode::TooMany, format!("At most {most} ids."));
+                    break;
+                }
+                Err((code, message)) => {
+                    self.problem(name, code, message);
+                    break;
+                }
+            }
+        }
+        ids
+    }
+
     /// Whether `name` is given with anything but `0` or `false`.
     pub fn flag(&mut self, name: &'static str) -> bool {
         self.text(name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))

@@ -13,8 +13,8 @@ use crate::config::Live;
 use parlour_core::Change;
 use parlour_types::model::UserStatus;
 use parlour_types::{EventCursor, EventPosition, UserId};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -88,6 +88,9 @@ struct Shared {
     look: Notify,
     /// Told when a client has gone.
     gone: Notify,
+    /// Members whose first client came or whose last one went, and who is told so.
+    moved: Mutex<HashSet<UserId>>,
+    has_moved: Notify,
 }
 
 /// Why somebody cannot be let in.
@@ -182,6 +185,8 @@ impl Hub {
             is_stopping: AtomicBool::new(false),
             look: Notify::new(),
             gone: Notify::new(),
+            moved: Mutex::default(),
+            has_moved: Notify::new(),
         }))
     }
 
@@ -220,6 +225,7 @@ impl Hub {
             Entry::Vacant(place) => {
                 let state = ChannelState { cursor: None, clients: Vec::new(), status, is_new: true };
                 let (pump, runtime) = (AtomicU8::new(IDLE), tokio::runtime::Handle::current());
+                self.0.note_move(user);
                 let channel = Channel { app: app.clone(), user, pump, runtime, state: Mutex::new(state) };
                 Arc::clone(place.insert(Arc::new(channel)))
             }
@@ -249,6 +255,21 @@ impl Hub {
         let channels = self.all();
         let is_new = |channel: &&Arc<Channel>| std::mem::take(&mut channel.state().is_new);
         channels.iter().filter(is_new).map(|channel| channel.user).collect()
+    }
+
+    /// Whether a member has a client.
+    pub(super) fn is_connected(&self, user: UserId) -> bool {
+        self.0.channels().contains_key(&user)
+    }
+
+    /// Waits until a member's first client came or their last one went.
+    pub(super) async fn moved(&self) {
+        self.0.has_moved.notified().await;
+    }
+
+    /// Those to whom that happened since this was asked last.
+    pub(super) fn take_moved(&self) -> HashSet<UserId> {
+        std::mem::take(&mut *self.0.moved.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Has the log of a member read on.
@@ -355,6 +376,11 @@ impl Hub {
 }
 
 impl Shared {
+    fn note_move(&self, user: UserId) {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner).insert(user);
+        self.has_moved.notify_one();
+    }
+
     fn channels(&self) -> MutexGuard<'_, HashMap<UserId, Arc<Channel>>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -406,6 +432,7 @@ impl Drop for Place {
         if state.clients.is_empty() {
             drop(state);
             channels.remove(&self.channel.user);
+            self.hub.0.note_move(self.channel.user);
         } else {
             state.clients.shrink_to_fit();
             drop(state);

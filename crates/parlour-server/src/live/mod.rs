@@ -10,6 +10,7 @@ mod pump;
 mod reader;
 mod render;
 pub(crate) mod show;
+mod signals;
 mod stream;
 
 pub(crate) use hub::Door;
@@ -17,5 +18,7 @@ pub use hub::Hub;
 pub(crate) use official::status_frame;
 pub(crate) use outbox::{Ending, Frame, Next};
 pub(crate) use reader::Reader;
+pub use signals::Signals;
+pub(crate) use signals::tell_presence;
 pub use stream::StreamEvent;
 pub(crate) use stream::events_of;

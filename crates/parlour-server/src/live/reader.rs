@@ -9,7 +9,8 @@ use crate::error::{ApiError, Result};
 use http::StatusCode;
 use parlour_core::Caller;
 use parlour_core::live::{Feed, read_feed, standing};
-use parlour_types::{ErrorCode, EventCursor, EventPosition};
+use parlour_core::threads::ThreadRef;
+use parlour_types::{ErrorCode, EventCursor, EventPosition, ThreadId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -64,6 +65,13 @@ impl Reader {
         }
         reader.take(&feed);
         Ok(reader)
+    }
+
+    /// The member is writing. What comes of it is nobody's business here: there is no answer.
+    pub(crate) async fn typing(&self, thread: ThreadId) {
+        if let Err(error) = Box::pin(self.app.signals.typing(&self.app, self.caller, ThreadRef::Thread(thread))).await {
+            tracing::debug!(%error, "nobody was told that a member is writing");
+        }
     }
 
     /// Resolves when the client has had its time to take what it was told before the end.

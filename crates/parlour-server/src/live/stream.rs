@@ -4,7 +4,7 @@ use super::show;
 use crate::app::App;
 use parlour_core::live::{Feed, FeedEvent, Happened};
 use parlour_types::view::{LinkMaker, Message, Snippet};
-use parlour_types::{EventCursor, MessageId, ThreadId, Timestamp};
+use parlour_types::{EventCursor, MessageId, ThreadId, Timestamp, UserId};
 use serde::Serialize;
 
 /// Something that a client is told. Threads and messages are as they are when the client is told, which may be later than the event: whatever
@@ -97,6 +97,21 @@ pub enum StreamEvent<'a> {
         /// The thread's id.
         thread_id: ThreadId,
     },
+    /// The other one has seen a thread, up to this message and every earlier one. Only while both share read receipts.
+    #[schema(title = "thread_read")]
+    ThreadRead {
+        /// Just behind this event.
+        #[schema(value_type = String, example = "7-12-9f86d081")]
+        cursor: EventCursor,
+        /// When it happened.
+        at: Timestamp,
+        /// The thread's id.
+        thread_id: ThreadId,
+        /// Who has seen it.
+        user_id: UserId,
+        /// Up to which message.
+        message_id: MessageId,
+    },
     /// The member read notifications without opening their threads. What is left follows in `unread`.
     #[schema(title = "notifications_read")]
     NotificationsRead {
@@ -105,6 +120,24 @@ pub enum StreamEvent<'a> {
         cursor: EventCursor,
         /// When it happened.
         at: Timestamp,
+    },
+    /// The other one is writing. Told, and never stored.
+    #[schema(title = "typing")]
+    Typing {
+        /// In which thread.
+        thread_id: ThreadId,
+        /// Who.
+        user_id: UserId,
+        /// Show it for so many seconds, unless a message comes or it is told again.
+        expires_in: u32,
+    },
+    /// Somebody came or went. Told to those of their latest 100 conversations, and never stored; ask for anybody else.
+    #[schema(title = "presence")]
+    Presence {
+        /// Who.
+        user_id: UserId,
+        /// Whether they are there.
+        is_online: bool,
     },
     /// What is unread in all. Follows the events that changed it.
     #[schema(title = "unread")]
@@ -174,6 +207,9 @@ pub(super) fn event_of<'a>(app: &'a App, event: &'a FeedEvent, link: LinkMaker<'
             StreamEvent::ThreadSeen { cursor, at, thread_id: *thread_id, unread_count: *unread_count }
         }
         Happened::ThreadDeleted { thread_id } => StreamEvent::ThreadDeleted { cursor, at, thread_id: *thread_id },
+        Happened::ThreadRead { thread_id, user_id, message_id } => {
+            StreamEvent::ThreadRead { cursor, at, thread_id: *thread_id, user_id: *user_id, message_id: *message_id }
+        }
         Happened::NotificationsRead => StreamEvent::NotificationsRead { cursor, at },
     }
 }

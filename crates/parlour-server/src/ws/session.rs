@@ -1,5 +1,7 @@
 //! What a socket does about what it hears and about time: decided here, done in [`socket`](super::socket). Nothing here touches a socket.
 
+use parlour_types::ThreadId;
+use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,6 +40,17 @@ pub(crate) enum Heard<'a> {
     Control,
 }
 
+/// What a client of the stream may say.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    /// The member is writing.
+    Typing {
+        /// In which thread.
+        thread_id: ThreadId,
+    },
+}
+
 /// What is to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
@@ -47,6 +60,8 @@ pub(crate) enum Step {
     Heartbeat,
     /// Ask the peer whether it is there.
     Ping,
+    /// Tell the other one of this thread that the member is writing.
+    Typing(ThreadId),
     /// Say why, and close.
     Close(CloseReason),
 }
@@ -135,6 +150,10 @@ impl Session {
                 self.beat = now;
                 Step::Heartbeat
             }
+            (Heard::Text(text), Protocol::Stream) => match serde_json::from_slice(text) {
+                Ok(Said::Typing { thread_id }) => Step::Typing(thread_id),
+                Err(_) => Step::Wait,
+            },
             // Whatever else a client says is nothing that the protocol knows.
             (Heard::Text(_) | Heard::Control, _) => Step::Wait,
         }
@@ -209,6 +228,19 @@ mod tests {
         assert_eq!(session.hear(Heard::Control, start + seconds(26)), Step::Wait);
         assert_eq!(session.due(), start + seconds(51));
         assert_eq!(session.tick(start + seconds(76)), Step::Ping);
+    }
+
+    #[tokio::test]
+    async fn a_client_of_the_stream_may_say_that_it_is_writing_and_nothing_else() {
+        let start = Instant::now();
+        let mut session = Session::new(Protocol::Stream, start);
+        let typing = br#"{"type":"typing","thread_id":7}"#;
+        let thread = ThreadId::new(7).expect("an id");
+        assert_eq!(session.hear(Heard::Text(typing), start), Step::Typing(thread));
+        for other in ["", "{}", "[", r#"{"type":"typing"}"#, r#"{"type":"typing","thread_id":0}"#, r#"{"type":"x"}"#] {
+            assert_eq!(session.hear(Heard::Text(other.as_bytes()), start), Step::Wait, "{other}");
+        }
+        assert_eq!(Session::new(OFFICIAL, start).hear(Heard::Text(typing), start), Step::Wait);
     }
 
     #[tokio::test]

@@ -59,6 +59,7 @@ async fn talk(mut socket: Socket, protocol: Protocol, mut reader: Reader) -> Res
             Step::Wait => {}
             Step::Heartbeat => socket.send(Message::text(HEARTBEAT)).await?,
             Step::Ping => socket.send(Message::ping(Bytes::new())).await?,
+            Step::Typing(thread) => reader.typing(thread).await,
             Step::Close(reason) => return close(socket, reason, protocol).await,
         }
         step = tokio::select! {

@@ -70,6 +70,10 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("list_followings",   [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("toggle_hide",       [401,   204,     204,   204,   204,     204,    401,    401,    401]),
     ("is_hidden",         [401,   200,     200,   200,   200,     200,    401,    401,    401]),
+    ("mark_seen",         [401,   404,     204,   204,   204,     204,    401,    401,    401]),
+    ("get_receipts",      [401,   404,     200,   200,   200,     200,    401,    401,    401]),
+    ("send_typing",       [401,   404,     204,   204,   204,     403,    401,    401,    401]),
+    ("get_presence",      [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("list_events",       [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("stream_events",     [401,   200,     200,   200,   200,     200,    401,    401,    401]),
     ("upsert_users",      [401,   401,     401,   401,   401,     401,    401,    401,    200]),
@@ -196,7 +200,8 @@ impl World {
             _ => other,
         };
         let query = match operation.id.as_str() {
-            "get_thread" | "delete_thread" => format!("?thread={thread}"),
+            "get_presence" => format!("?users={other}"),
+            "get_thread" | "delete_thread" | "get_receipts" => format!("?thread={thread}"),
             "search_recipients" => "?user=b".into(),
             _ => String::new(),
         };
@@ -219,6 +224,7 @@ impl World {
             "change_settings" => json!({ "qa_frequency": 1 }),
             "upsert_users" => json!({ "users": [{ "id": 9, "username": "new" }] }),
             "upsert_follows" => json!({ "follows": [{ "follower": 3, "followed": 1 }] }),
+            "mark_seen" | "send_typing" => json!({ "thread": self.thread }),
             "verify_token" => json!({ "token": self.server.token(1) }),
             _ => {
                 assert!(!operation.takes_body(), "{} takes a body that this test does not know", operation.id);

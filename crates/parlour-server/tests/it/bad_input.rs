@@ -902,6 +902,9 @@ async fn settings_out_of_range_are_refused_by_name_and_change_nothing() {
         "mobile_notifications_scmty",
         "show_toast_notifications",
         "toast_notifications_emit_sound",
+        "share_read_receipts",
+        "share_typing",
+        "share_presence",
     ];
     let wrong = [json!("abc"), json!(1.5), json!(1.0), json!(true), json!({}), json!([]), json!([1])];
     for field in switches.iter().chain(&["qa_frequency"]) {

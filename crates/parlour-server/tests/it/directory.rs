@@ -241,7 +241,8 @@ async fn settings_begin_with_the_defaults_and_change_one_by_one() {
     let path = "/api/v2/user/1/settings/";
     let defaults = json!({
         "qa_frequency": -1, "email_notification_not_qa": 1, "mobile_notifications_scmty": 1,
-        "show_toast_notifications": 1, "toast_notifications_emit_sound": 0
+        "show_toast_notifications": 1, "toast_notifications_emit_sound": 0,
+        "share_read_receipts": 1, "share_typing": 1, "share_presence": 1
     });
     assert_eq!(ann.get(path).await.expect(200), defaults);
     assert_eq!(ann.patch(path, json!({})).await.expect(200), defaults);
@@ -253,6 +254,9 @@ async fn settings_begin_with_the_defaults_and_change_one_by_one() {
         ("mobile_notifications_scmty", 0),
         ("show_toast_notifications", 0),
         ("toast_notifications_emit_sound", 1),
+        ("share_read_receipts", 0),
+        ("share_typing", 0),
+        ("share_presence", 0),
         ("qa_frequency", -1),
     ] {
         expected[field] = json!(value);

@@ -49,6 +49,7 @@ pub(super) const TABLES: &[Table] = &[
         user_settings, 1,
         user_id: Integer, qa_frequency: Integer, email_notification_not_qa: Integer, mobile_notifications_scmty: Integer,
         show_toast_notifications: Integer, toast_notifications_emit_sound: Integer,
+        share_read_receipts: Integer, share_typing: Integer, share_presence: Integer,
     ),
     table!(follows, 2, follower_id: Integer, followed_id: Integer, created_at: Integer),
     table!(hides, 2, user_id: Integer, hidden_id: Integer, created_at: Integer),

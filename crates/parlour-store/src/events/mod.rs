@@ -25,10 +25,12 @@ pub enum EventKind {
     OwnMessageCreated,
     /// The member read notifications, without opening their threads; thread and sequence number are those of one of them.
     NotificationsRead,
+    /// The other one has seen the thread up to a point.
+    SeenByOther,
 }
 
 impl EventKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::MessageCreated,
         Self::MessageDeleted,
         Self::MessageHidden,
@@ -36,6 +38,7 @@ impl EventKind {
         Self::ThreadCleared,
         Self::OwnMessageCreated,
         Self::NotificationsRead,
+        Self::SeenByOther,
     ];
 
     pub(crate) const fn code(self) -> i64 {
@@ -47,6 +50,7 @@ impl EventKind {
             Self::ThreadCleared => 5,
             Self::OwnMessageCreated => 6,
             Self::NotificationsRead => 7,
+            Self::SeenByOther => 8,
         }
     }
 

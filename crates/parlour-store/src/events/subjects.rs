@@ -19,6 +19,10 @@ const MEMBER: &str = concat!(
 
 const GONE: &str = "select d.thread_id, d.seq, d.message_id, d.sender_id from deleted_messages d where d.thread_id = ?1 and d.seq = ?2";
 
+/// The newest message of the thread `?1` up to `?2`.
+const SEEN: &str =
+    "select x.id, x.seq from messages x where x.thread_id = ?1 and x.seq <= ?2 order by x.seq desc limit 1";
+
 /// A message that was deleted in its first minute.
 #[derive(Clone, Copy, Debug)]
 pub struct Gone {
@@ -35,6 +39,8 @@ pub struct Subjects {
     entries: BTreeMap<ThreadId, InboxEntry>,
     messages: BTreeMap<(ThreadId, Seq), Message>,
     gone: BTreeMap<(ThreadId, Seq), Gone>,
+    /// The newest message up to where the other one has seen a thread.
+    seen: BTreeMap<(ThreadId, Seq), (MessageId, Seq)>,
 }
 
 impl Subjects {
@@ -43,7 +49,8 @@ impl Subjects {
     /// # Errors
     /// A failure of the store.
     pub fn of<'e>(read: &Read<'_>, user: UserId, events: impl Iterator<Item = &'e Event>) -> Result<Self> {
-        let (mut threads, mut messages, mut gone) = <(BTreeSet<_>, BTreeSet<_>, BTreeSet<_>)>::default();
+        let (mut threads, mut messages) = <(BTreeSet<_>, BTreeSet<_>)>::default();
+        let (mut gone, mut seen) = <(BTreeSet<_>, BTreeSet<_>)>::default();
         for event in events {
             threads.insert(event.thread_id);
             match event.kind {
@@ -52,6 +59,9 @@ impl Subjects {
                 }
                 EventKind::MessageDeleted => {
                     gone.insert((event.thread_id, event.seq));
+                }
+                EventKind::SeenByOther => {
+                    seen.insert((event.thread_id, event.seq));
                 }
                 EventKind::ThreadSeen | EventKind::ThreadCleared | EventKind::NotificationsRead => {}
             }
@@ -71,9 +81,11 @@ impl Subjects {
             Batch::new(LISTED, of_user),
             Batch::new(MESSAGE, places(&messages)),
             Batch::new(GONE, places(&gone)),
+            Batch::new(SEEN, places(&seen)),
         ];
+        let seen: Vec<_> = seen.into_iter().collect();
         let mut found = Self::default();
-        ask_all(read, &questions, |question, _, row, first| {
+        ask_all(read, &questions, |question, index, row, first| {
             match question {
                 0 => {
                     let member = decode_membership(row, first)?;
@@ -85,6 +97,9 @@ impl Subjects {
                 2 => {
                     let message = decode_message(row, first)?;
                     found.messages.insert((message.thread_id, message.seq), message);
+                }
+                4 => {
+                    found.seen.insert(seen[index], (row.message_id(first)?, row.int(first + 1)?));
                 }
                 _ => {
                     let gone = Gone { id: row.message_id(first + 2)?, sender_id: row.user_id(first + 3)? };
@@ -113,6 +128,14 @@ impl Subjects {
     pub fn message(&self, event: &Event) -> Option<&Message> {
         let is_shown = self.member(event.thread_id).is_some_and(|member| event.seq > member.cleared_seq);
         self.messages.get(&(event.thread_id, event.seq)).filter(|_| is_shown)
+    }
+
+    /// Up to which message the other one has seen the thread, if the user sees any of those.
+    #[must_use]
+    pub fn seen(&self, event: &Event) -> Option<MessageId> {
+        let cleared_seq = self.member(event.thread_id)?.cleared_seq;
+        let (id, seq) = self.seen.get(&(event.thread_id, event.seq))?;
+        (*seq > cleared_seq).then_some(*id)
     }
 
     /// The message that an event says was deleted in its first minute.

@@ -346,10 +346,16 @@ pub struct Settings {
     pub show_toast_notifications: i64,
     /// 0 or 1: toasts make a sound.
     pub toast_notifications_emit_sound: i64,
+    /// 0 or 1: whether others see what the member has read, and the member what they have.
+    pub share_read_receipts: i64,
+    /// 0 or 1: whether others see that the member is writing, and the member that they are.
+    pub share_typing: i64,
+    /// 0 or 1: whether others see that the member is there, and the member that they are.
+    pub share_presence: i64,
 }
 
 impl Default for Settings {
-    /// The values of the contract's example (appendix C).
+    /// The values of the contract's example (appendix C), and everything shared.
     fn default() -> Self {
         Self {
             qa_frequency: -1,
@@ -357,6 +363,9 @@ impl Default for Settings {
             mobile_notifications_scmty: 1,
             show_toast_notifications: 1,
             toast_notifications_emit_sound: 0,
+            share_read_receipts: 1,
+            share_typing: 1,
+            share_presence: 1,
         }
     }
 }
@@ -374,6 +383,12 @@ pub struct SettingsChange {
     pub show_toast_notifications: Option<i64>,
     /// See [`Settings::toast_notifications_emit_sound`].
     pub toast_notifications_emit_sound: Option<i64>,
+    /// See [`Settings::share_read_receipts`].
+    pub share_read_receipts: Option<i64>,
+    /// See [`Settings::share_typing`].
+    pub share_typing: Option<i64>,
+    /// See [`Settings::share_presence`].
+    pub share_presence: Option<i64>,
 }
 
 impl Settings {
@@ -388,6 +403,9 @@ impl Settings {
             toast_notifications_emit_sound: change
                 .toast_notifications_emit_sound
                 .unwrap_or(self.toast_notifications_emit_sound),
+            share_read_receipts: change.share_read_receipts.unwrap_or(self.share_read_receipts),
+            share_typing: change.share_typing.unwrap_or(self.share_typing),
+            share_presence: change.share_presence.unwrap_or(self.share_presence),
         }
     }
 }

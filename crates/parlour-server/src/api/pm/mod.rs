@@ -4,23 +4,31 @@ mod count_unread;
 mod delete_message;
 mod delete_thread;
 mod get_message;
+mod get_presence;
+mod get_receipts;
 mod get_thread;
 mod list_snippets;
+mod mark_seen;
 mod search_recipients;
 mod send_message;
+mod send_typing;
 mod upload_media;
 
 pub use count_unread::*;
 pub use delete_message::*;
 pub use delete_thread::*;
 pub use get_message::*;
+pub use get_presence::*;
+pub use get_receipts::*;
 pub use get_thread::*;
+pub use mark_seen::*;
 pub use search_recipients::*;
 pub use send_message::*;
+pub use send_typing::*;
 pub use upload_media::*;
 
 use crate::error::{ApiError, Result};
-use crate::extract::Query;
+use crate::extract::{Body, Query};
 use http::StatusCode;
 use parlour_core::threads::ThreadRef;
 use parlour_types::{ErrorCode, UserId};
@@ -47,6 +55,17 @@ fn thread_ref(query: &mut Query) -> Option<Selector> {
     let user = query.id::<UserId>("user").map(ThreadRef::User);
     let group = query.id::<UserId>("group").map(|_| Selector::Group);
     thread.or(user).map(Selector::Thread).or(group)
+}
+
+/// Reads `thread` and `user` of a body. The first given counts.
+fn thread_in(body: &mut Body) -> Option<ThreadRef> {
+    let thread = body.id("thread").map(ThreadRef::Thread);
+    let user = body.id("user").map(ThreadRef::User);
+    let thread = thread.or(user);
+    if thread.is_none() {
+        body.problem("thread", ErrorCode::Required, "Give one of thread and user.");
+    }
+    thread
 }
 
 /// What a request selects.

@@ -48,6 +48,15 @@ pub struct SettingsBody {
     /// Toasts make a sound.
     #[schema(minimum = 0, maximum = 1)]
     toast_notifications_emit_sound: Option<i64>,
+    /// Others see what the member has read, and the member what they have.
+    #[schema(minimum = 0, maximum = 1)]
+    share_read_receipts: Option<i64>,
+    /// Others see that the member is writing, and the member that they are.
+    #[schema(minimum = 0, maximum = 1)]
+    share_typing: Option<i64>,
+    /// Others see that the member is there, and the member that they are.
+    #[schema(minimum = 0, maximum = 1)]
+    share_presence: Option<i64>,
 }
 
 /// Change the caller's settings
@@ -81,6 +90,9 @@ pub async fn change_settings(
         mobile_notifications_scmty: body.int("mobile_notifications_scmty", SWITCH),
         show_toast_notifications: body.int("show_toast_notifications", SWITCH),
         toast_notifications_emit_sound: body.int("toast_notifications_emit_sound", SWITCH),
+        share_read_receipts: body.int("share_read_receipts", SWITCH),
+        share_typing: body.int("share_typing", SWITCH),
+        share_presence: body.int("share_presence", SWITCH),
     };
     body.finish()?;
     Ok(Json(directory::change_settings(&app.core, caller, id, change).await?))

@@ -73,7 +73,7 @@ async fn everything_that_happens_to_a_thread_is_told_in_order() {
     let of_ann = after(&ann, "1-0-00000000").await;
     assert_eq!(
         types(&of_ann),
-        ["message_created", "message_changed", "message_deleted", "message_created", "unread"],
+        ["message_created", "message_changed", "message_deleted", "message_created", "thread_read", "unread"],
         "from the very first event"
     );
     let changed = &of_ann["events"][1];
