@@ -2,7 +2,7 @@
 
 use crate::fuzz;
 use crate::postgres::{TestServer, private_servers_can_be_started};
-use crate::process::{cargo, checked_binaries, command, root, run};
+use crate::process::{cargo, tested_binaries, command, root, run};
 use crate::schemathesis;
 use crate::screenshot::look_at_pages;
 use crate::tools::{NODE, NPM, ensure_tool};
@@ -31,7 +31,7 @@ pub(crate) fn test() -> Result<()> {
         }
         run(postgres.tell(&mut tests))
     })?;
-    let [parlour, torturer] = &step("the programs that are tried out", checked_binaries)?;
+    let [parlour, torturer] = &tested_binaries()?;
     step("the official SDK", || {
         ensure_tool(&NODE)?;
         ensure_tool(&NPM)?;
