@@ -14,6 +14,7 @@ mod flipped_bytes;
 mod history;
 mod http;
 mod kill;
+mod live;
 mod load;
 mod mount;
 mod overload;
@@ -29,6 +30,7 @@ mod slow_clients;
 mod torn_log;
 mod trace;
 mod uploads;
+mod websocket;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
@@ -81,6 +83,11 @@ const SCENARIOS: &[Scenario] = &[
         name: "restart",
         bar: "0 dropped of those written before the signal, 0 lost, stops in 10 s",
         run: restart::run,
+    },
+    Scenario {
+        name: "live",
+        bar: "every reader of a member the same history, whole, each message once, in the order of its threads; every push once",
+        run: live::run,
     },
     Scenario { name: "power-cut", bar: "0 acknowledged lost, database sound", run: power_cut::run },
     Scenario {

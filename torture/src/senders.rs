@@ -26,6 +26,10 @@ pub(crate) struct Sent {
     pub(crate) recipients: Vec<usize>,
     /// The messages' ids, in the order of the recipients, once acknowledged.
     pub(crate) ids: Option<Vec<i64>>,
+    /// Before its first byte was written. What it did was done later.
+    pub(crate) begun: Instant,
+    /// After it was acknowledged. What it did was done earlier.
+    pub(crate) ended: Option<Instant>,
 }
 
 /// One member's sends, in order: the number of a send is its place.
@@ -242,7 +246,7 @@ impl Sender {
     fn step(&mut self, community: &Community, client: &mut Client, reader: &mut Client, tally: &Tally) {
         if self.sent.last().is_none_or(|sent| sent.ids.is_some()) {
             let recipients = self.choose(community.members.len());
-            self.sent.push(Sent { recipients, ids: None });
+            self.sent.push(Sent { recipients, ids: None, begun: Instant::now(), ended: None });
         }
         let number = self.sent.len() - 1;
         let member = &community.members[self.member];
@@ -252,7 +256,8 @@ impl Sender {
         match client.ask(&Request::send(&member.token, &recipients, &text(self.member, number), Some(&key))) {
             Ok(answer) if answer.status == 201 => match ids(&answer, recipients.len()) {
                 Ok(ids) => {
-                    self.sent[number].ids = Some(ids);
+                    let sent = &mut self.sent[number];
+                    (sent.ids, sent.ended) = (Some(ids), Some(Instant::now()));
                     tally.acknowledge(self.member, begun);
                     self.look_back(community, reader, tally);
                 }
@@ -292,7 +297,7 @@ impl Sender {
             return;
         }
         for number in [self.sent.len() - 1, self.random.usize(..self.sent.len())] {
-            let Sent { recipients, ids: Some(ids) } = &self.sent[number] else { continue };
+            let Sent { recipients, ids: Some(ids), .. } = &self.sent[number] else { continue };
             let (to, id) = (community.members[recipients[0]].id, ids[0]);
             let path = format!("/api/v2/pm/?user={to}&from_message={id}&before_message={}&limit=1", id + 1);
             let Ok(answer) = client.ask(&Request::get(path, &community.members[self.member].token)) else { continue };
