@@ -3,145 +3,22 @@
 //     npm ci
 //     PARLOUR_BIN=path/to/parlour npm test
 //
-// It starts a server of its own on a free port with a data folder of its own, and removes both at the end. Every test makes its
+// Each file starts a server of its own on a free port with a data folder of its own, and removes both at the end. Every test makes its
 // own people with the command line, while the server runs, and asks as one of them through the SDK's own services.
 
 import assert from 'node:assert/strict';
-import {execFile, spawn} from 'node:child_process';
 import {createHash, randomBytes} from 'node:crypto';
-import {once} from 'node:events';
-import {mkdtemp, readFile, rm} from 'node:fs/promises';
+import {readFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
-import {createServer} from 'node:net';
-import {tmpdir} from 'node:os';
-import {join, resolve} from 'node:path';
+import {join} from 'node:path';
 import {after, before, test} from 'node:test';
-import {setTimeout as pause} from 'node:timers/promises';
-import {promisify} from 'node:util';
+import {dataDir, follows, friends, person, portal, send, start, stop, withToken} from './community.mjs';
 
-// node cannot load the package's ES build, which imports folders; `require` takes the CommonJS build.
 const require = createRequire(import.meta.url);
-const {Endpoints, PrivateMessageService, UserService, apiRequest, formatHttpError, formatHttpErrorCode, generateJWTToken, http, parseJwt} =
-  require('@selfcommunity/api-services');
+const {formatHttpError, formatHttpErrorCode, generateJWTToken, parseJwt} = require('@selfcommunity/api-services');
 
-// The SDK warns on the console of every refusal, and many are expected here.
-console.warn = () => {};
-
-const START_DEADLINE_MS = 30_000;
-const STOP_DEADLINE_MS = 40_000;
-const POLL_MS = 50;
-const COMMAND_DEADLINE_MS = 30_000;
-
-// ---------------------------------------------------------------------------------------------------------------- the server
-
-const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PARLOUR_')));
-let binary;
-let dataDir;
-let portal;
-let server;
-let serverOutput = '';
-
-const parlour = async (...args) => {
-  const options = {env: environment, timeout: COMMAND_DEADLINE_MS, cwd: dataDir};
-  const {stdout} = await promisify(execFile)(binary, [...args, '--data-dir', dataDir], options);
-  return stdout.trim();
-};
-
-const freePort = async () => {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const {port} = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
-};
-
-const isUp = async () => {
-  try {
-    return (await fetch(`${portal}/healthz`, {signal: AbortSignal.timeout(1_000)})).ok;
-  } catch {
-    return false;
-  }
-};
-
-const hasEnded = () => server.exitCode !== null || server.signalCode !== null;
-
-before(async () => {
-  assert.ok(process.env.PARLOUR_BIN, 'PARLOUR_BIN must name the parlour binary');
-  binary = resolve(process.env.PARLOUR_BIN);
-  dataDir = await mkdtemp(join(tmpdir(), 'parlour-sdk-'));
-  const address = `127.0.0.1:${await freePort()}`;
-  portal = `http://${address}`;
-
-  server = spawn(binary, ['serve', '--listen', address, '--data-dir', dataDir], {env: environment, cwd: dataDir, stdio: ['ignore', 'pipe', 'pipe']});
-  server.on('error', (error) => (serverOutput += error));
-  for (const stream of [server.stdout, server.stderr]) stream.on('data', (chunk) => (serverOutput += chunk));
-
-  const deadline = Date.now() + START_DEADLINE_MS;
-  while (!(await isUp())) {
-    assert.ok(server.pid && !hasEnded() && Date.now() < deadline, `the server did not start:\n${serverOutput}`);
-    await pause(POLL_MS);
-  }
-  http.setBasePortal(portal);
-});
-
-after(async () => {
-  try {
-    if (!server?.pid || hasEnded()) return;
-    const exit = once(server, 'exit');
-    server.kill('SIGTERM');
-    const ended = await Promise.race([exit, pause(STOP_DEADLINE_MS, undefined, {ref: false})]);
-    if (!ended) server.kill('SIGKILL');
-    assert.deepEqual(ended, [0, null], `the server did not stop cleanly:\n${serverOutput}`);
-  } finally {
-    if (dataDir) await rm(dataDir, {recursive: true, force: true});
-  }
-});
-
-// ---------------------------------------------------------------------------------------------------------------- the people
-
-/** A service of the SDK whose every call is made with this token. */
-const askingWith = (token, service) =>
-  new Proxy(service, {
-    get: (target, method) => (...args) => {
-      http.setAuthorizeToken(token);
-      return target[method](...args);
-    },
-  });
-
-const withToken = (token) => ({
-  token,
-  pm: askingWith(token, PrivateMessageService),
-  users: askingWith(token, UserService),
-  /** Any address, as the official UI follows `next`. */
-  get: (url) => {
-    http.setAuthorizeToken(token);
-    return apiRequest({url, method: Endpoints.GetSnippets.method});
-  },
-});
-
-let lastId = 6;
-
-/** Adds a user, whose name is theirs alone because it carries the id. */
-const person = async (name, ...flags) => {
-  const id = (lastId += 1);
-  const username = `${name}${id}`;
-  await parlour('user', 'add', '--id', String(id), '--username', username, ...flags);
-  return {id, username, ...withToken(await parlour('token', '--user', String(id)))};
-};
-
-const follows = (follower, followed) => parlour('follow', String(follower.id), String(followed.id));
-
-/** Two people who follow, and so may write to, each other. */
-const friends = async () => {
-  const ann = await person('ann');
-  const bob = await person('bob');
-  await follows(ann, bob);
-  await follows(bob, ann);
-  return [ann, bob];
-};
-
-const send = async (from, to, message) => (await from.pm.sendAMessage({recipients: [to.id], message, file_uuid: null}))[0];
+before(start);
+after(stop);
 
 // ------------------------------------------------------------------------------------------------------------ what they expect
 
