@@ -1,4 +1,4 @@
-//! `kill -9` at random moments under load, on a database of a million messages.
+//! `kill -9` at random moments under load, on a database of a million messages (small: a hundred thousand).
 //!
 //! The page cache survives a killed process, so this says nothing about the disk ([`crate::power_cut`] does). It says that a transaction is
 //! whole or not there, that a repeat under the same key makes no second message, and that starting again is quick.
@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 /// Members who send.
 const SENDERS: usize = 16;
 
-/// Messages that are there before.
-const MESSAGES: usize = 1_000_000;
+/// Messages that are there before, small and full.
+const MESSAGES: [usize; 2] = [100_000, 1_000_000];
 
 /// People of the old messages; their numbers lie below the senders'.
 const OLD_MEMBERS: usize = 200;
@@ -29,7 +29,8 @@ const READY: Duration = Duration::from_secs(2);
 pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let start = context.start()?;
-    copy_folder(&million(context)?, &start.data_dir)?;
+    let before = context.pick(MESSAGES[0], MESSAGES[1]);
+    copy_folder(&old(context, before)?, &start.data_dir)?;
     let community = Community::create(&start, SENDERS)?;
     let mut senders = Senders::new(&community, 1);
     let kills = context.pick(20, 200);
@@ -54,7 +55,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
         checked.lost,
         checked.doubled,
         milliseconds(slowest),
-        MESSAGES + checked.messages,
+        before + checked.messages,
     );
     report.figure("kills", kills);
     report.figure("acknowledged", acknowledged);
@@ -94,9 +95,9 @@ fn kill_under_load(
     })
 }
 
-/// The data directory with a million messages, made by the first run.
-fn million(context: &Context) -> Result<PathBuf> {
-    let folder = context.kept.join("million");
+/// The data directory with so many messages, made by the first run.
+fn old(context: &Context, messages: usize) -> Result<PathBuf> {
+    let folder = context.kept.join(format!("old-{messages}"));
     let whole = folder.join("whole");
     if whole.exists() {
         return Ok(folder);
@@ -113,7 +114,7 @@ fn million(context: &Context) -> Result<PathBuf> {
         writeln!(lines, r#"{{"type":"user","id":{id},"username":"old{id}"}}"#)?;
     }
     let mut random = Rng::with_seed(3);
-    for number in 0..MESSAGES {
+    for number in 0..messages {
         // A third of all in one thread, the others spread.
         let one = if number % 3 == 0 { 1 } else { 1 + random.usize(..OLD_MEMBERS / 2) };
         let other = if number % 3 == 0 { 2 } else { OLD_MEMBERS / 2 + 1 + one % 10 };
@@ -127,7 +128,7 @@ fn million(context: &Context) -> Result<PathBuf> {
         )?;
     }
     drop(lines.into_inner()?);
-    ensure!(child.wait()?.success(), "the import of a million messages failed");
+    ensure!(child.wait()?.success(), "the import of {messages} messages failed");
     std::fs::write(whole, "")?;
     Ok(folder)
 }

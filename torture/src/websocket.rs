@@ -61,6 +61,9 @@ impl WebSocket {
             Ok(answered) => answered,
             Err(error) => return Ok(Err(error)),
         };
+        if answer.status == 503 {
+            return Ok(Err(Error::other("the server is not there for anybody")));
+        }
         ensure!(
             answer.status == 101,
             "{} was answered {}: {}",

@@ -129,6 +129,9 @@ impl EventStream {
         };
         let head: Vec<u8> = raw.drain(..end).collect();
         let head = std::str::from_utf8(&head)?.to_ascii_lowercase();
+        if head.starts_with("http/1.1 503") {
+            return Ok(None);
+        }
         ensure!(head.starts_with("http/1.1 200"), "the event stream was answered {}", &head[..head.len().min(12)]);
         ensure!(head.contains("\r\ncontent-type: text/event-stream"), "the event stream has another type");
         ensure!(head.contains("\r\ntransfer-encoding: chunked"), "the event stream does not come in chunks");
