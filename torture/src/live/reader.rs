@@ -15,6 +15,9 @@ const CATCH_UP: Duration = Duration::from_secs(60);
 /// How long it waits before it looks whether anything else is to be done.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Pause after a connection that brought nothing.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Problems of one reader that are told.
 const TOLD: usize = 3;
 
@@ -82,9 +85,13 @@ impl Reader {
                 Ok(Some(stream)) => {
                     self.connections += 1;
                     self.unread = None;
+                    let before = self.events.len();
                     self.follow(stream, ends);
+                    if self.events.len() == before {
+                        std::thread::sleep(PAUSE);
+                    }
                 }
-                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                Ok(None) => std::thread::sleep(PAUSE),
                 Err(error) => self.problem(&format!("{error:#}")),
             }
         }
