@@ -1,19 +1,24 @@
 //! The floors: what the same machine does in the same run without Parlour's work.
 
+use crate::sockets::HEARTBEAT;
 use anyhow::Result;
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::broadcast;
+use tokio_websockets::{Message, ServerBuilder};
 
 /// Bytes that are read or written at once.
 const PIECE: usize = 256 * 1024;
@@ -83,6 +88,47 @@ fn serve_router(listen: SocketAddr, router: Router) -> Result<()> {
             tokio::spawn(connection);
         }
     })
+}
+
+/// Tells every text to all sockets of the same path, and heartbeats to whoever sent them.
+pub(crate) fn serve_broadcast(listen: SocketAddr) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(listen).await?;
+        let rooms: Rooms = Arc::default();
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            // Whoever only tries whether the port is open makes no socket.
+            tokio::spawn(broadcast(stream, Arc::clone(&rooms)));
+        }
+    })
+}
+
+type Rooms = Arc<Mutex<BTreeMap<String, broadcast::Sender<Message>>>>;
+
+async fn broadcast(stream: tokio::net::TcpStream, rooms: Rooms) -> Result<(), tokio_websockets::Error> {
+    let (request, mut socket) = ServerBuilder::new().accept(stream).await?;
+    let room = {
+        let mut rooms = rooms.lock().expect("no socket panics");
+        rooms.entry(request.uri().path().to_owned()).or_insert_with(|| broadcast::channel(256).0).clone()
+    };
+    let mut told = room.subscribe();
+    loop {
+        tokio::select! {
+            heard = socket.next() => match heard {
+                Some(Ok(message)) if message.as_payload()[..] == *HEARTBEAT => socket.send(message).await?,
+                // Nobody else may be there.
+                Some(Ok(message)) if message.is_text() => drop(room.send(message)),
+                Some(Ok(_)) => {}
+                _ => return Ok(()),
+            },
+            told = told.recv() => match told {
+                Ok(message) => socket.send(message).await?,
+                Err(_) => return Ok(()),
+            }
+        }
+    }
 }
 
 /// Inserts the rows of sends into the tables of a fresh database, `group` sends a commit, each commit synced, for `time`; answers sends a

@@ -4,12 +4,14 @@ mod dataset;
 mod figures;
 mod files;
 mod floor;
+mod live;
 mod load;
 mod postgres;
 mod process;
 mod profile;
 mod requests;
 mod results;
+mod sockets;
 mod transfers;
 mod zipf;
 
@@ -82,6 +84,12 @@ enum Floor {
         #[arg(long)]
         listen: SocketAddr,
     },
+    /// Tell what one websocket says to all others, as a floor for the same from Parlour.
+    #[command(hide = true)]
+    BroadcastFloor {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
 }
 
 fn main() -> Result<()> {
@@ -89,6 +97,7 @@ fn main() -> Result<()> {
     match &arguments.floor {
         Some(Floor::Floor { file, listen }) => return floor::serve(*listen, file),
         Some(Floor::FileFloor { folder, listen }) => return floor::serve_files(*listen, folder),
+        Some(Floor::BroadcastFloor { listen }) => return floor::serve_broadcast(*listen),
         None => {}
     }
     if std::env::var_os(PINNED).is_none() {
@@ -101,7 +110,7 @@ fn main() -> Result<()> {
     let rounds = if arguments.quick { Rounds::QUICK } else { Rounds::FULL };
     let only = arguments.only.as_deref();
     let mut figures = Vec::new();
-    if arguments.profile.is_some() || !files::alone_are_wanted(only) {
+    if arguments.profile.is_some() || !(files::alone_are_wanted(only) || live::alone_is_wanted(only)) {
         let dataset = dataset::Dataset::open(&arguments.folder, arguments.scale)?;
         if let Some(load) = &arguments.profile {
             return match arguments.database {
@@ -117,6 +126,10 @@ fn main() -> Result<()> {
     }
     if arguments.database == Database::Sqlite && files::are_wanted(only) {
         figures.extend(files::measure(&arguments.folder, parlour, rounds, only)?);
+    }
+    if arguments.database == Database::Sqlite && live::is_wanted(only) {
+        std::fs::create_dir_all(&arguments.folder)?;
+        figures.extend(live::measure(&arguments.folder, parlour, rounds, only)?);
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);

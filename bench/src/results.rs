@@ -30,6 +30,12 @@ pub(crate) struct Figure {
     reached: Option<bool>,
 }
 
+impl Figure {
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 /// Where the bar lies.
 #[derive(Clone, Copy)]
 pub(crate) enum Bar {

@@ -39,6 +39,24 @@ impl Connection {
         self.answer()
     }
 
+    /// Sends a request whose answer will be waited for with [`Connection::has_answer`].
+    pub(crate) fn begin(&mut self, request: &Request<'_>) -> Result<()> {
+        self.send(request, request.body.len())?;
+        Ok(self.stream.set_nonblocking(true)?)
+    }
+
+    /// Whether the answer to what was begun is there, which then is read.
+    pub(crate) fn has_answer(&mut self) -> Result<bool> {
+        match self.stream.peek(&mut [0]) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        self.stream.set_nonblocking(false)?;
+        self.answer()?;
+        Ok(true)
+    }
+
     /// Sends the head and the first `first` bytes of the body.
     fn send(&mut self, request: &Request<'_>, first: usize) -> Result<()> {
         self.stream.write_all(request.head.as_bytes())?;

@@ -158,7 +158,7 @@ fn send(
     let server = senders.drive(start.address, |tally| {
         let mut server = server;
         for kill in 1..=kills {
-            wait_for_sends(tally, 1 + random.usize(..context.pick(300, 1_500)))?;
+            wait_for_sends(tally, 1 + random.usize(..context.pick(150, 1_500)))?;
             if kill % 5 == 0 {
                 ensure!(server.stop()?.success(), "the server did not stop well");
             } else {
@@ -166,7 +166,7 @@ fn send(
             }
             server = start.ready()?;
         }
-        wait_for_sends(tally, 200)?;
+        wait_for_sends(tally, 100)?;
         Ok(server)
     })?;
     senders.settle(start.address)?;

@@ -208,7 +208,8 @@ fn connected(address: SocketAddr, receive_buffer: Option<usize>) -> Result<TcpSt
 
 /// Asks for the websocket, and answers what came behind the answer's head.
 fn ask(stream: &mut TcpStream, handshake: &Handshake) -> Result<(Vec<u8>, Answer), Error> {
-    let request = Request { method: "GET", path: handshake.path.clone(), token: handshake.token.clone(), ..Request::default() };
+    let request =
+        Request { method: "GET", path: handshake.path.clone(), token: handshake.token.clone(), ..Request::default() };
     let mut head = request.bytes();
     head.truncate(head.len() - 2);
     head.extend_from_slice(b"connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n");

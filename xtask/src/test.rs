@@ -2,7 +2,7 @@
 
 use crate::fuzz;
 use crate::postgres::{TestServer, private_servers_can_be_started};
-use crate::process::{cargo, tested_binaries, command, root, run};
+use crate::process::{cargo, command, root, run, tested_binaries};
 use crate::schemathesis;
 use crate::screenshot::look_at_pages;
 use crate::tools::{NODE, NPM, ensure_tool};

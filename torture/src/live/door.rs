@@ -65,7 +65,8 @@ impl Stream {
             Self::ServerSentEvents(events) => events.next(patience),
             Self::Poll { client, token, cursor, waiting } => {
                 if waiting.is_empty() {
-                    let path = format!("/api/v2/events/?after={cursor}&limit={LIMIT}&wait={}", patience.as_secs().max(1));
+                    let path =
+                        format!("/api/v2/events/?after={cursor}&limit={LIMIT}&wait={}", patience.as_secs().max(1));
                     let answer = client.ask(&Request::get(path, token)).map_err(|_| Ended::Gone)?;
                     if answer.status == 503 {
                         return Err(Ended::Gone);
@@ -168,7 +169,8 @@ impl EventStream {
     /// Moves what is in whole chunks to the text.
     fn take_chunks(&mut self) -> Result<(), Ended> {
         while let Some(line) = self.raw.windows(2).position(|window| window == b"\r\n") {
-            let length = std::str::from_utf8(&self.raw[..line]).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
+            let length =
+                std::str::from_utf8(&self.raw[..line]).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
             let length = length.ok_or_else(|| Ended::Wrong("a chunk without a length".to_owned()))?;
             let begin = line + 2;
             let Some(chunk) = self.raw.get(begin..begin + length + 2) else { return Ok(()) };

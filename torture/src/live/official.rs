@@ -201,7 +201,10 @@ pub(crate) fn compare(sessions: &[Session], senders: &Senders<'_>, problems: &mu
                 all.demanded += 1;
                 if !seen.contains(id) {
                     all.missing += 1;
-                    problems.push(format!("message {id} was not pushed to a connected socket of member {}", session.member));
+                    problems.push(format!(
+                        "message {id} was not pushed to a connected socket of member {}",
+                        session.member
+                    ));
                 }
             }
         }

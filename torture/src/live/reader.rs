@@ -168,7 +168,9 @@ impl Reader {
     }
 
     fn event(&mut self, object: &Value, kind: &str) {
-        let Some(cursor) = object["cursor"].as_str() else { return self.problem("was told of an event without a cursor") };
+        let Some(cursor) = object["cursor"].as_str() else {
+            return self.problem("was told of an event without a cursor");
+        };
         let message = object["message"]["id"].as_i64().zip(object["message"]["message"].as_str());
         if !self.seen.insert(cursor.to_owned()) {
             self.problem(&format!("was told of {cursor} twice"));
