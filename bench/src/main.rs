@@ -66,27 +66,28 @@ enum Database {
     Postgres,
 }
 
+/// What Parlour is compared with, each as a process of its own.
 #[derive(Subcommand)]
 enum Floor {
     /// Serve the bytes of a file, as a floor for the same bytes from Parlour.
-    #[command(hide = true)]
-    Floor {
+    #[command(name = "floor", hide = true)]
+    Bytes {
         #[arg(long)]
         file: PathBuf,
         #[arg(long)]
         listen: SocketAddr,
     },
     /// Bring what is posted to disk, and send a file from there, as floors for the same from Parlour.
-    #[command(hide = true)]
-    FileFloor {
+    #[command(name = "file-floor", hide = true)]
+    Files {
         #[arg(long)]
         folder: PathBuf,
         #[arg(long)]
         listen: SocketAddr,
     },
     /// Tell what one websocket says to all others, as a floor for the same from Parlour.
-    #[command(hide = true)]
-    BroadcastFloor {
+    #[command(name = "broadcast-floor", hide = true)]
+    Broadcast {
         #[arg(long)]
         listen: SocketAddr,
     },
@@ -95,9 +96,9 @@ enum Floor {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.floor {
-        Some(Floor::Floor { file, listen }) => return floor::serve(*listen, file),
-        Some(Floor::FileFloor { folder, listen }) => return floor::serve_files(*listen, folder),
-        Some(Floor::BroadcastFloor { listen }) => return floor::serve_broadcast(*listen),
+        Some(Floor::Bytes { file, listen }) => return floor::serve(*listen, file),
+        Some(Floor::Files { folder, listen }) => return floor::serve_files(*listen, folder),
+        Some(Floor::Broadcast { listen }) => return floor::serve_broadcast(*listen),
         None => {}
     }
     if std::env::var_os(PINNED).is_none() {

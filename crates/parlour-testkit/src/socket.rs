@@ -84,14 +84,11 @@ impl WsClient {
     }
 
     /// The next JSON, heartbeats aside.
-    #[track_caller]
-    pub fn json(&mut self) -> impl Future<Output = Value> {
-        async {
-            loop {
-                match self.next().await {
-                    Heard::Heartbeat => {}
-                    other => return other.json(),
-                }
+    pub async fn json(&mut self) -> Value {
+        loop {
+            match self.next().await {
+                Heard::Heartbeat => {}
+                other => return other.json(),
             }
         }
     }

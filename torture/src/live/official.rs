@@ -151,8 +151,8 @@ impl Official {
         let (thread, id) = (data["thread_id"].as_i64(), message["id"].as_i64());
         let (Some(thread), Some(id)) = (thread, id) else { return Err(wrong("a message without its numbers")) };
         let names_thread = message["thread_id"] == thread && snippet["id"] == thread;
-        let names_message =
-            data["notification_obj"]["sid"] == id.to_string() && data["feed_serialization_id"] == id.to_string();
+        let sid = &id.to_string();
+        let names_message = data["notification_obj"]["sid"] == *sid && data["feed_serialization_id"] == *sid;
         if !names_thread || !names_message || !snippet["receiver"].is_object() || !message["sender"].is_object() {
             return Err(wrong("a message that the client cannot show"));
         }
