@@ -211,6 +211,8 @@ fn introduce(app: &App, address: &str) {
         println!(
             "curl -X GET '{address}/api/v2/pm/?thread=3' \\\n  -H 'Accept: application/json' \\\n  -H 'Authorization: Bearer {token}'\n"
         );
+        println!("See what happens to {username}, as it happens:\n");
+        println!("curl -N '{address}/api/v2/events/stream/' -H 'Authorization: Bearer {token}'\n");
         println!("{username}'s token: {token}\n");
     }
     println!("Stop with Ctrl-C; the next start finds the same data.");
