@@ -255,8 +255,9 @@ impl Demo {
 
     /// The printed curl line of the `nth` member, run by a real curl-like shell: here, by its address and token.
     fn request(&self, nth: usize) -> (String, String) {
-        let address = self.introduction.split("curl -X GET '").nth(nth + 1).unwrap().split('\'').next().unwrap();
-        let token = self.introduction.split("Bearer ").nth(nth + 1).unwrap().split('\'').next().unwrap();
+        let line = self.introduction.split("curl -X GET '").nth(nth + 1).unwrap();
+        let address = line.split('\'').next().unwrap();
+        let token = line.split("Bearer ").nth(1).unwrap().split('\'').next().unwrap();
         (address.to_owned(), token.to_owned())
     }
 }
