@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut report = Report::default();
     let start = context.start()?;
     let community = Community::create(&start, SENDERS)?;
-    let kills = context.pick(5, 60);
+    let kills = context.pick(5, 40);
     let mut senders = Senders::new(&community, 11);
     let listened = listen(context, &start, &mut senders, kills, &mut report)?;
     let server = start.ready()?;
@@ -158,7 +158,7 @@ fn send(
     let server = senders.drive(start.address, |tally| {
         let mut server = server;
         for kill in 1..=kills {
-            wait_for_sends(tally, 1 + random.usize(..context.pick(150, 1_500)))?;
+            wait_for_sends(tally, 1 + random.usize(..context.pick(150, 1_000)))?;
             if kill % 5 == 0 {
                 ensure!(server.stop()?.success(), "the server did not stop well");
             } else {
