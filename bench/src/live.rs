@@ -250,9 +250,8 @@ fn idle(parlour: &Path, data_dir: &str, rounds: Rounds) -> Result<Vec<Figure>> {
     let processor = (server.cpu_seconds()? - used) / begun.elapsed().as_secs_f64();
     let memory = server.memory_mib()? - before;
     ensure!(heard >= sent - u32::try_from(IDLE)? / 10, "{sent} heartbeats were sent and {heard} answered");
-    let each = memory * 1024.0 / IDLE as f64;
     Ok(vec![
-        Bar::AtMost(150.0).figure(MEMORY, format!("{memory:.1} MiB, {each:.1} KiB each"), memory),
+        Bar::AtMost(150.0).figure(MEMORY, format!("{memory:.1} MiB"), memory),
         Bar::AtMost(0.25).figure(PROCESSOR, format!("{:.1} %", processor * 100.0), processor),
     ])
 }
