@@ -1,8 +1,8 @@
-use crate::access::Viewer;
+use crate::access::{Viewer, admitted};
 use crate::messages::OneMessage;
 use crate::{Caller, Card, Core, Error, Result};
 use parlour_store::events::{self, Event, EventKind, Piece, Subjects};
-use parlour_store::{Read, StoreError, Totals};
+use parlour_store::{Read, StoreError, Totals, users};
 use parlour_types::model::{InboxEntry, Message};
 use parlour_types::view::ThreadStatus;
 use parlour_types::{ErrorCode, EventCursor, EventPosition, MessageId, ThreadId, Timestamp, UserId};
@@ -109,24 +109,30 @@ pub async fn read_feed(core: &Core, caller: Caller, after: Option<EventCursor>, 
         return Err(Error::field("after", ErrorCode::Invalid, "This cursor is another member's."));
     }
     let limit = limit.clamp(1, MAX_EVENTS) as i64;
-    core.ask(caller, move |read, viewer| {
-        let user = viewer.id();
+    let (cards, user) = (Arc::clone(&core.cards), caller.user_id);
+    let question = move |read: &Read<'_>| {
         let piece = match after {
             Some(after) => events::read_from(read, user, after.position, limit)?,
             None => end_of(read, user)?,
+        };
+        // To whom nothing happened, nobody is shown: thousands may wait who need no place among the rendered users.
+        let viewer = if piece.events.is_empty() {
+            admitted(users::account(read, user)?)?;
+            None
+        } else {
+            Some(Viewer::admit(read, &cards, caller)?)
         };
         if let Some(after) = after {
             if after.position > piece.end {
                 return Err(Error::field("after", ErrorCode::Invalid, "This cursor is of the future."));
             }
             if !leads_on(&after, &piece) {
-                let end = end_of(read, user)?;
-                return Ok(Feed { is_gone: true, ..feed(read, viewer, end)? });
+                return Ok(Feed { is_gone: true, ..at_end(user, &end_of(read, user)?) });
             }
         }
-        feed(read, viewer, piece)
-    })
-    .await
+        viewer.map_or_else(|| Ok(at_end(user, &piece)), |viewer| shown(read, &viewer, &piece))
+    };
+    core.store.read(question).await
 }
 
 /// Where the logs of these members end; members to whom nothing happened yet are left out.
@@ -161,20 +167,24 @@ fn check_of(event: &Event) -> u32 {
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
+/// The end of the log, where nothing is shown.
+fn at_end(user_id: UserId, piece: &Piece) -> Feed {
+    let cursor = EventCursor { user_id, position: piece.end, check: piece.at.as_ref().map_or(0, check_of) };
+    Feed { events: Vec::new(), cursor, is_at_end: true, is_gone: false, totals: piece.totals }
+}
+
 /// Shows a piece of the log that follows its cursor.
-fn feed(read: &Read<'_>, viewer: &Viewer<'_>, piece: Piece) -> Result<Feed> {
+fn shown(read: &Read<'_>, viewer: &Viewer<'_>, piece: &Piece) -> Result<Feed> {
     let user_id = viewer.id();
-    let cursor = |position, event: Option<&Event>| EventCursor { user_id, position, check: event.map_or(0, check_of) };
-    let last = piece.events.last().map(|(position, event)| cursor(*position, Some(event)));
     let subjects = Subjects::of(read, user_id, piece.events.iter().map(|(_, event)| event))?;
-    let mut shown = Vec::with_capacity(piece.events.len());
+    let mut feed = at_end(user_id, piece);
     for (position, event) in &piece.events {
+        feed.cursor = EventCursor { user_id, position: *position, check: check_of(event) };
         if let Some(happened) = happened(viewer, &subjects, event)? {
-            shown.push(FeedEvent { cursor: cursor(*position, Some(event)), at: event.created_at, happened });
+            feed.events.push(FeedEvent { cursor: feed.cursor, at: event.created_at, happened });
         }
     }
-    let cursor = last.unwrap_or_else(|| cursor(piece.end, piece.at.as_ref()));
-    Ok(Feed { events: shown, is_at_end: cursor.position >= piece.end, cursor, is_gone: false, totals: piece.totals })
+    Ok(Feed { is_at_end: feed.cursor.position >= piece.end, ..feed })
 }
 
 /// What an event says to the member now; `None` where it says nothing any more.

@@ -1,3 +1,4 @@
+use crate::access::admitted;
 use crate::{Caller, Core, Result};
 use parlour_store::users;
 use parlour_types::UserId;
@@ -13,7 +14,8 @@ const MANY: i64 = 1_000;
 /// # Errors
 /// [`Error::UnknownCaller`](crate::Error::UnknownCaller).
 pub async fn standing(core: &Core, caller: Caller) -> Result<UserStatus> {
-    core.ask(caller, |_, viewer| Ok(viewer.card.user.status)).await
+    // Not by way of the rendered users: thousands may be connected to whom nothing happens.
+    core.store.read(move |read| Ok(admitted(users::account(read, caller.user_id)?)?.status)).await
 }
 
 /// How members stand who may have changed.
