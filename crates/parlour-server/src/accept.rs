@@ -24,6 +24,10 @@ use tokio_io_timeout::TimeoutStream;
 /// Pause after the system refuses a connection for want of a file handle or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What a peer has not acknowledged for so long it never will: as long as a socket's silence.
+#[cfg(target_os = "linux")]
+const VANISHED_MILLIS: u32 = 75_000;
+
 /// Headers of one request at the most.
 const MAX_HEADERS: usize = 100;
 
@@ -97,6 +101,7 @@ async fn accept(
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection was gone before it was served");
             }
+            give_up_vanished(&stream);
             Some((stream, peer, place))
         }
         Err(error) => {
@@ -104,6 +109,15 @@ async fn accept(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }
+    }
+}
+
+/// Has the system end a connection whose peer does not acknowledge what it is sent: an event stream to a telephone without a network would
+/// stay open for a quarter of an hour.
+fn give_up_vanished(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, VANISHED_MILLIS) {
+        tracing::debug!(%error, "a connection may outlive its peer");
     }
 }
 

@@ -55,7 +55,8 @@ pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
     let (auth, links) = secrets::open(&config)?;
     let server = &config.server;
     let public_url = PublicUrl::new(&server.public_url, server.trusted_proxies.clone(), server.listen);
-    let hub = Hub::new(config.live);
+    // Whoever waits must leave connections to the others.
+    let hub = Hub::new(config.live, server.max_connections.div_ceil(2));
     core.store.after_commits(hub.listener());
     let signals = Signals::new(&hub, config.live.presence_grace.get());
     let metrics = config.metrics_listen().map(|_| Metrics::new(&core, &hub));

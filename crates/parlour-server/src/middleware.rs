@@ -40,6 +40,8 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_RANGE,
             header::ACCEPT,
             HeaderName::from_static("idempotency-key"),
+            // What goes on with a stream of events.
+            HeaderName::from_static("last-event-id"),
             // What asks for a part of a file, or for one that has changed.
             header::RANGE,
             header::IF_RANGE,

@@ -136,11 +136,15 @@ fn places(
     // Below which position the next row begins, of which thread the row is that is being passed over, and whether there is more.
     let (mut below, mut passed, mut more) = (from.below, None, false);
     read.until(
+        // The positions first: SQLite would pass over the rest of the log row by row before it takes an index that lacks a column.
         "select e.position, e.thread_id, e.seq, e.created_at, m.notified_seq,
-             case when e.seq > m.cleared_seq and x.seq is not null then 1 else 0 end
-         from events e join members m on m.thread_id = e.thread_id and m.user_id = e.user_id
+             case when e.seq > m.cleared_seq and x.sender_id <> e.user_id then 1 else 0 end
+         from (select p.user_id, p.position from events p where p.user_id = ?1 and p.kind = 1 and p.position < ?2
+               order by p.position desc limit ?3) r
+             join events e on e.user_id = r.user_id and e.position = r.position
+             join members m on m.thread_id = e.thread_id and m.user_id = e.user_id
              left join messages x on x.thread_id = e.thread_id and x.seq = e.seq
-         where e.user_id = ?1 and e.kind = 1 and e.position < ?2 order by e.position desc limit ?3",
+         order by r.position desc",
         params![user, from.below, LOOKED_AT as i64 + 1],
         |row| {
             let (position, thread, seq) = (row.int(0)?, row.thread_id(1)?, row.int(2)?);
@@ -321,24 +325,35 @@ fn changes<'a>(tx: &Tx<'_>, user: UserId, mailbox: Mailbox, moved: &[Moved], now
     changes
 }
 
-/// Up to `limit` members above `after` whose log begins with an event from before `older_than`, and something newer.
+/// The next `limit` members above `after`: those of them whose log has something for [`trim_events`] to remove, and the last one that was looked at.
 ///
 /// # Errors
 /// A failure of the store.
-pub fn with_old_events(read: &Read<'_>, after: i64, older_than: Timestamp, limit: i64) -> Result<Vec<UserId>> {
-    read.rows(
-        "select b.user_id from mailboxes b where b.user_id > ?1
-             and (select e.created_at from events e where e.user_id = b.user_id and e.position < b.event_position
-                  order by e.position limit 1) < ?2
-         order by b.user_id limit ?3",
-        params![after, older_than, limit],
-        |row| row.user_id(0),
-    )
+pub fn with_old_events(
+    read: &Read<'_>,
+    after: i64,
+    older_than: Timestamp,
+    limit: i64,
+) -> Result<(Vec<UserId>, Option<i64>)> {
+    let (mut found, mut last) = (Vec::new(), None);
+    read.each(
+        "select b.user_id, (select e.created_at from events e where e.user_id = b.user_id order by e.position limit 1 offset 1)
+         from (select user_id from mailboxes where user_id > ?1 order by user_id limit ?2) b order by b.user_id",
+        params![after, limit],
+        |row| {
+            last = Some(row.int(0)?);
+            if row.int_opt(1)?.is_some_and(|second| second < older_than.as_micros()) {
+                found.push(row.user_id(0)?);
+            }
+            Ok(())
+        },
+    )?;
+    Ok((found, last))
 }
 
-/// Removes the oldest events of `user`, up to `limit` of them, as far as they are from before `older_than`, and never the newest one; what they
-/// notified of counts as read. Answers how many went. On PostgreSQL it commits, so it belongs into
-/// [`Store::write_at_once`](crate::Store::write_at_once).
+/// Removes the oldest events of `user`, up to `limit` of them, as far as the event after each is from before `older_than`; what they notified of
+/// counts as read. So the newest of the old ones stays, for a client that knows everything up to there and was away for a moment only. Answers
+/// how many went. On PostgreSQL it commits, so it belongs into [`Store::write_at_once`](crate::Store::write_at_once).
 ///
 /// # Errors
 /// A failure of the store.
@@ -347,13 +362,12 @@ pub fn trim_events(tx: &Tx<'_>, user: UserId, older_than: Timestamp, limit: i64,
         tx.rows(dialect::LOCK_MAILBOXES, params![&[user.get()][..]], |row| row.int(0))?;
     }
     let mut oldest = tx.rows(
-        "select position, kind, thread_id, seq, created_at from events where user_id = ?1
-             and position < (select event_position from mailboxes where user_id = ?1) order by position limit ?2",
-        params![user, limit],
+        "select position, kind, thread_id, seq, created_at from events where user_id = ?1 order by position limit ?2",
+        params![user, limit.saturating_add(1)],
         |row| Ok((row.int(0)?, row.int(1)?, row.thread_id(2)?, row.int(3)?, row.time(4)?)),
     )?;
     let old = oldest.iter().position(|(.., at)| *at >= older_than).unwrap_or(oldest.len());
-    oldest.truncate(old);
+    oldest.truncate(old.saturating_sub(1));
     let Some((last, ..)) = oldest.last() else { return Ok(0) };
     let mut up_to: BTreeMap<ThreadId, Seq> = BTreeMap::new();
     for (_, _, thread, seq, _) in oldest.iter().filter(|(_, kind, ..)| *kind == EventKind::MessageCreated.code()) {

@@ -395,6 +395,20 @@ pub(crate) fn settle(
     record(tx, member.user_id, delta, event)
 }
 
+/// Waits until nobody else changes what the members of the thread see of it or of any other, and keeps everybody out until the transaction ends.
+/// What is read after that is what there is. An embedded database has one writer at a time anyway.
+///
+/// # Errors
+/// A failure of the store.
+pub fn lock(tx: &Tx<'_>, thread: ThreadId) -> Result<()> {
+    match tx.source() {
+        Source::Sqlite(_) => Ok(()),
+        Source::Postgres(_) | Source::Question(_) => {
+            tx.each(dialect::LOCK_MAILBOXES_OF_THREAD, params![thread], |_| Ok(()))
+        }
+    }
+}
+
 /// Deletes the thread for the member alone: what is in it now is never shown to them again.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The members of the community.
 
+use crate::batch::{Batch, Column, ask_all};
 use crate::db::{Param, Read, Row, Tx, params};
 use crate::error::{Result, StoreError};
 pub use crate::mailboxes::Totals;
@@ -366,6 +367,23 @@ pub fn account(read: &Read<'_>, id: UserId) -> Result<Option<Account>> {
     read.row("select id, status, role, community_badge from users where id = ?1", params![id], |row| {
         decode_account(row, 0)
     })
+}
+
+/// The same of many, those who do not exist left out; in one round trip where the database is remote.
+///
+/// # Errors
+/// A failure of the store.
+pub fn accounts(read: &Read<'_>, ids: &[UserId]) -> Result<Vec<Account>> {
+    let question = Batch::new(
+        "select u.id, u.status, u.role, u.community_badge from users u where u.id = ?1",
+        vec![Column::Ints(ids.iter().map(|id| id.get()).collect())],
+    );
+    let mut found = Vec::with_capacity(ids.len());
+    ask_all(read, &[question], |_, _, row, first| {
+        found.push(decode_account(row, first)?);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Someone to whom a member might write.

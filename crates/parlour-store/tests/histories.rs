@@ -248,11 +248,11 @@ impl History {
 
     async fn trim(&mut self, side: Side, older_than: Timestamp, limit: i64, now: Timestamp) {
         let [me, _] = self.pair(side);
-        let mut log = self.store.read(move |read| events::read_from(read, me, 0, 1_000)).await.unwrap().events;
-        // The newest stays, whatever its age.
-        log.pop();
+        let log = self.store.read(move |read| events::read_from(read, me, 0, 1_000)).await.unwrap().events;
         let is_old = |(_, event): &&(i64, Event)| event.created_at < older_than;
-        let old: Vec<Event> = log.iter().take_while(is_old).take(limit as usize).map(|(_, event)| *event).collect();
+        let mut old: Vec<Event> = log.iter().take_while(is_old).map(|(_, event)| *event).collect();
+        // The newest of the old ones stays.
+        old.truncate(old.len().saturating_sub(1).min(limit as usize));
         let gone = self.store.write_at_once(move |tx| notifications::trim_events(tx, me, older_than, limit, now)).await;
         assert_eq!(gone.unwrap(), old.len() as u64);
         for event in old.iter().filter(|event| event.kind == EventKind::MessageCreated) {

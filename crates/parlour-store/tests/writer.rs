@@ -102,12 +102,15 @@ async fn every_member_has_a_gap_free_log_of_what_happened() {
             piece.events.into_iter().map(|(position, event)| (position, event.kind, event.seq)).collect::<Vec<_>>()
         }
     };
-    use EventKind::{MessageCreated, MessageHidden, OwnMessageCreated, ThreadSeen};
+    use EventKind::{MessageCreated, MessageHidden, OwnMessageCreated, SeenByOther, ThreadSeen};
     assert_eq!(
         log(1).await,
         [(1, OwnMessageCreated, 1), (2, MessageCreated, 2), (3, ThreadSeen, 2), (4, MessageHidden, 1)]
     );
-    assert_eq!(log(2).await, [(1, MessageCreated, 1), (2, OwnMessageCreated, 2), (3, MessageHidden, 1)]);
+    assert_eq!(
+        log(2).await,
+        [(1, MessageCreated, 1), (2, OwnMessageCreated, 2), (3, SeenByOther, 2), (4, MessageHidden, 1)]
+    );
 }
 
 #[tokio::test]

@@ -27,6 +27,36 @@ pub struct Feed {
     pub totals: Totals,
 }
 
+impl Feed {
+    /// Ends behind the event with which the texts come to `bytes`: what was cut off is read the next time. At least one event stays.
+    pub fn cut(&mut self, bytes: usize) {
+        let mut sum = 0;
+        let end = self.events.iter().position(|event| {
+            sum += event.happened.text_bytes();
+            sum >= bytes
+        });
+        if let Some(last) = end
+            && last + 1 < self.events.len()
+        {
+            self.events.truncate(last + 1);
+            self.cursor = self.events[last].cursor;
+            self.is_at_end = false;
+        }
+    }
+}
+
+impl Happened {
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::MessageCreated { message, thread } | Self::MessageChanged { message, thread } => {
+                message.message.text.len() + thread.entry.text.len()
+            }
+            Self::MessageDeleted { thread: Some(thread), .. } => thread.entry.text.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Something that happened to a member.
 pub struct FeedEvent {
     /// Just behind it.

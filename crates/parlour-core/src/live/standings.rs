@@ -3,11 +3,14 @@ use crate::{Caller, Core, Result};
 use parlour_store::users;
 use parlour_types::UserId;
 use parlour_types::model::UserStatus;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Changed users that are asked for one by one.
 const MANY: i64 = 1_000;
+
+/// Users asked for in one question.
+const AT_ONCE: usize = 1_000;
 
 /// How the caller stands, who is not deleted.
 ///
@@ -52,12 +55,13 @@ pub async fn standings(
             }
             None => ids.extend(connected.iter()),
         }
-        let mut members = Vec::with_capacity(ids.len());
-        for id in ids {
-            let account = users::account(read, id)?;
-            members.push((id, account.map_or(UserStatus::Deleted, |account| account.status)));
+        let ids: Vec<UserId> = ids.into_iter().collect();
+        let mut found: BTreeMap<UserId, UserStatus> = BTreeMap::new();
+        for some in ids.chunks(AT_ONCE) {
+            found.extend(users::accounts(read, some)?.iter().map(|account| (account.id, account.status)));
         }
-        Ok(Standings { version, members })
+        let status = |id: &UserId| found.get(id).copied().unwrap_or(UserStatus::Deleted);
+        Ok(Standings { version, members: ids.iter().map(|id| (*id, status(id))).collect() })
     };
-    core.store.read_long(ask).await
+    core.store.read(ask).await
 }

@@ -1,6 +1,6 @@
 use crate::access::admit;
 use crate::{Caller, Core, Error, Result};
-use parlour_store::messages;
+use parlour_store::{messages, threads};
 use parlour_types::MessageId;
 use parlour_types::model::MessageStatus;
 
@@ -13,9 +13,12 @@ pub async fn delete_message(core: &Core, caller: Caller, id: MessageId) -> Resul
     let now = core.clock.now();
     let window = core.rules.delete_window_micros;
     core.store
-        .write(move |tx| {
+        .write_at_once(move |tx| {
             admit(tx, caller)?;
-            let found = messages::find(tx, id, caller.user_id)?.ok_or(Error::NotFound)?;
+            let find = || messages::find(tx, id, caller.user_id)?.ok_or(Error::NotFound);
+            // Looked up again behind the lock: a message never changes its thread, and everything else of it may change.
+            threads::lock(tx, find()?.message.thread_id)?;
+            let found = find()?;
             let message = found.message;
             if message.status == MessageStatus::Deleted || message.seq <= found.member.cleared_seq() {
                 return Err(Error::NotFound);

@@ -1,14 +1,14 @@
 use crate::{Core, Result};
-use parlour_store::notifications;
+use parlour_store::{Read, notifications};
 use parlour_types::{Timestamp, UserId};
 
-/// Members looked for in one go.
+/// Members looked at in one go.
 const MEMBERS: i64 = 500;
 
 /// Events removed by one transaction at the most.
 const EVENTS: i64 = 500;
 
-/// Removes from every member's log what happened before `older_than`, but for the newest event; what the removed ones notified of counts as
+/// Removes from every member's log what happened before `older_than`, but for the newest of it; what the removed ones notified of counts as
 /// read. Answers how many events went. Small transactions, so that callers get their turn in between; several servers may do so at once.
 ///
 /// # Errors
@@ -16,10 +16,10 @@ const EVENTS: i64 = 500;
 pub async fn trim_events(core: &Core, older_than: Timestamp) -> Result<u64> {
     let (mut gone, mut after) = (0, 0);
     loop {
-        let members: Vec<UserId> =
-            core.store.read_long(move |read| notifications::with_old_events(read, after, older_than, MEMBERS)).await?;
-        let Some(last) = members.last() else { return Ok(gone) };
-        after = last.get();
+        let ask = move |read: &Read<'_>| notifications::with_old_events(read, after, older_than, MEMBERS);
+        let (members, last): (Vec<UserId>, _) = core.store.read_long(ask).await?;
+        let Some(last) = last else { return Ok(gone) };
+        after = last;
         for user in members {
             gone += trim_log(core, user, older_than).await?;
         }

@@ -59,7 +59,14 @@ async fn look_at_members(
     version: Option<i64>,
 ) -> parlour_core::Result<i64> {
     let connected: Arc<BTreeSet<UserId>> = Arc::new(members.iter().map(|(user, _)| *user).collect());
-    let seen = standings(&app.core, version, connected, app.hub.newcomers()).await?;
+    let newcomers = app.hub.newcomers();
+    let seen = match standings(&app.core, version, connected, newcomers.clone()).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            app.hub.still_new(&newcomers);
+            return Err(error);
+        }
+    };
     for (user, status) in seen.members {
         let Some(before) = app.hub.stands(user, status) else { continue };
         match status {

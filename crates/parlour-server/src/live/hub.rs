@@ -83,6 +83,8 @@ struct Shared {
     counts: [Counts; 4],
     next_id: AtomicU64,
     limits: Live,
+    /// Event streams and requests that wait, which are connections as well, at the most.
+    max_requests: usize,
     is_stopping: AtomicBool,
     /// Told when a look at everybody's log is due at once.
     look: Notify,
@@ -174,14 +176,15 @@ impl Channel {
 }
 
 impl Hub {
-    /// With nobody in it.
+    /// With nobody in it. At most `max_requests` of its clients may be event streams and requests that wait.
     #[must_use]
-    pub fn new(limits: Live) -> Self {
+    pub fn new(limits: Live, max_requests: usize) -> Self {
         Self(Arc::new(Shared {
             channels: Mutex::default(),
             counts: Default::default(),
             next_id: AtomicU64::new(0),
             limits,
+            max_requests,
             is_stopping: AtomicBool::new(false),
             look: Notify::new(),
             gone: Notify::new(),
@@ -221,6 +224,9 @@ impl Hub {
         if self.0.is_stopping.load(Ordering::Acquire) || self.open() >= self.0.limits.max_sockets {
             return Err(Refused::Server);
         }
+        if matches!(door, Door::EventSource | Door::Poll) && self.requests() >= self.0.max_requests {
+            return Err(Refused::Server);
+        }
         let channel = match channels.entry(user) {
             Entry::Vacant(place) => {
                 let state = ChannelState { cursor: None, clients: Vec::new(), status, is_new: true };
@@ -255,6 +261,13 @@ impl Hub {
         let channels = self.all();
         let is_new = |channel: &&Arc<Channel>| std::mem::take(&mut channel.state().is_new);
         channels.iter().filter(is_new).map(|channel| channel.user).collect()
+    }
+
+    /// Counts them among the newcomers again: they could not be looked at.
+    pub(crate) fn still_new(&self, users: &[UserId]) {
+        for channel in users.iter().filter_map(|user| self.channel(*user)) {
+            channel.state().is_new = true;
+        }
     }
 
     /// Whether a member has a client.
@@ -360,6 +373,12 @@ impl Hub {
             frames: counts.frames.load(Ordering::Relaxed),
             resyncs: counts.resyncs.load(Ordering::Relaxed),
         }
+    }
+
+    /// Event streams and requests that wait.
+    fn requests(&self) -> usize {
+        let open = |door| self.counts(door).open.load(Ordering::Relaxed);
+        open(Door::EventSource) + open(Door::Poll)
     }
 
     fn counts(&self, door: Door) -> &Counts {

@@ -13,11 +13,15 @@ pub(crate) const MAX_FRAMES: usize = 256;
 /// Bytes that wait at the most. One frame may be larger, where the community's messages are.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
+/// A client with no more than this to take is given the next piece of the log, which has room beside it.
+const ROOM_FRAMES: usize = 128;
+const ROOM_BYTES: usize = 48 * 1024;
+
 /// A queue for so few frames is kept for the next ones.
 const KEPT_FRAMES: usize = 8;
 
 /// How long a client that is told nothing more may take for what it was told before.
-const TIME_TO_END: Duration = Duration::from_secs(4);
+const TIME_TO_END: Duration = Duration::from_secs(2);
 
 /// One thing that a client is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,6 +62,7 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     changed: Notify,
     ended: Notify,
+    has_room: Notify,
 }
 
 #[derive(Default)]
@@ -65,6 +70,14 @@ struct State {
     frames: VecDeque<Frame>,
     bytes: usize,
     ending: Option<Ending>,
+    /// Nobody waits for it any more, until it has room again.
+    was_waited_for: bool,
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.ending.is_some() || (self.frames.len() <= ROOM_FRAMES && self.bytes <= ROOM_BYTES)
+    }
 }
 
 impl Outbox {
@@ -100,7 +113,12 @@ impl Outbox {
     pub(crate) fn try_next(&self) -> Option<Next> {
         let mut state = self.state();
         let Some(frame) = state.frames.pop_front() else { return state.ending.map(Next::End) };
+        let had_room = state.has_room();
         state.bytes -= frame.json.len();
+        if !had_room && state.has_room() {
+            state.was_waited_for = false;
+            self.has_room.notify_waiters();
+        }
         if state.frames.is_empty() && state.frames.capacity() > KEPT_FRAMES {
             state.frames = VecDeque::new();
         }
@@ -115,6 +133,27 @@ impl Outbox {
             }
             self.changed.notified().await;
         }
+    }
+
+    /// Waits until there is room for a piece of the log, unless it was waited for already and in vain.
+    pub(crate) async fn room(&self) {
+        loop {
+            let mut room = std::pin::pin!(self.has_room.notified());
+            room.as_mut().enable();
+            {
+                let state = self.state();
+                if state.has_room() || state.was_waited_for {
+                    return;
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// Lets nobody wait for room again before there is some.
+    pub(crate) fn was_waited_for(&self) {
+        let mut state = self.state();
+        state.was_waited_for = !state.has_room();
     }
 
     /// Waits until the client has had [`TIME_TO_END`] for what waited before the end. For one task.
@@ -171,6 +210,25 @@ mod tests {
         let _ = outbox.push(frame(MAX_BYTES));
         let _ = outbox.push(frame(1));
         assert_eq!(outbox.try_next(), Some(Next::End(Ending::TooSlow)));
+    }
+
+    #[tokio::test]
+    async fn whoever_has_much_to_take_is_waited_for_once() {
+        let outbox = Outbox::default();
+        outbox.room().await;
+        (0..=ROOM_FRAMES).for_each(|_| assert!(outbox.push(frame(1))));
+        {
+            let mut room = std::pin::pin!(outbox.room());
+            assert!(futures_util::poll!(room.as_mut()).is_pending());
+            assert!(outbox.try_next().is_some());
+            room.await;
+        }
+        assert!(outbox.push(frame(1)));
+        outbox.was_waited_for();
+        outbox.room().await;
+        assert!(outbox.try_next().is_some());
+        (0..2).for_each(|_| assert!(outbox.push(frame(1))));
+        assert!(futures_util::poll!(std::pin::pin!(outbox.room())).is_pending(), "it had room in between");
     }
 
     #[test]

@@ -5,10 +5,19 @@ use super::outbox::{Ending, Frame};
 use super::render::{self, Listener};
 use super::stream::{StreamEvent, Totals};
 use bytes::Bytes;
-use parlour_core::live::{Feed, FeedEvent, MAX_EVENTS, read_feed};
+use parlour_core::live::{Feed, FeedEvent, read_feed};
 use parlour_core::{Caller, Error};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
+
+/// Events of a piece of the log at the most, and bytes of text: so few that whoever has taken the piece before has room for it, whatever it takes
+/// to show them.
+const PIECE: usize = 16;
+const PIECE_TEXT: usize = 24 * 1024;
+
+/// How long everybody waits for a client that does not take what it is told, once.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Pause after the log could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -23,8 +32,10 @@ pub(super) async fn run(channel: Arc<Channel>) {
             }
             continue;
         };
-        match read_feed(&channel.app.core, caller, Some(after), MAX_EVENTS).await {
-            Ok(feed) => {
+        wait_for_room(&channel).await;
+        match read_feed(&channel.app.core, caller, Some(after), PIECE).await {
+            Ok(mut feed) => {
+                feed.cut(PIECE_TEXT);
                 tell(&channel, &feed);
                 if feed.is_at_end && channel.rests() {
                     return;
@@ -42,6 +53,23 @@ pub(super) async fn run(channel: Arc<Channel>) {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// Lets the clients take what they were told: a burst, as when another server wrote, must not look like a client that does not listen.
+async fn wait_for_room(channel: &Channel) {
+    let outboxes: Vec<_> = {
+        let state = channel.state();
+        let listening = state.clients.iter().filter(|client| client.after.is_some());
+        listening.map(|client| Arc::clone(&client.outbox)).collect()
+    };
+    let all = async {
+        for outbox in &outboxes {
+            outbox.room().await;
+        }
+    };
+    if timeout(PATIENCE, all).await.is_err() {
+        outboxes.iter().for_each(|outbox| outbox.was_waited_for());
     }
 }
 

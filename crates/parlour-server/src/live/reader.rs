@@ -15,7 +15,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Events read at a time for a client that catches up: few enough that what waits for it stays small.
-const CHUNK: usize = 64;
+const CHUNK: usize = 32;
+
+/// Bytes after which the rest of them waits in the log.
+const QUEUE_BYTES: usize = 128 * 1024;
 
 /// What one client is told, one after the other.
 pub(crate) struct Reader {
@@ -137,7 +140,10 @@ impl Reader {
 
     /// Puts what was read in the queue, and begins to listen once it was everything.
     fn take(&mut self, feed: &Feed) {
-        self.queue(feed, EventPosition::MAX);
+        if let Some(cursor) = self.queue(feed, EventPosition::MAX) {
+            self.phase = Phase::Replay(cursor);
+            return;
+        }
         if !feed.is_at_end && !feed.is_gone {
             self.phase = Phase::Replay(feed.cursor);
             return;
@@ -150,7 +156,10 @@ impl Reader {
 
     /// The same for what other clients of the member were told before this one listened.
     fn take_gap(&mut self, feed: &Feed, until: EventPosition) {
-        self.queue(feed, until);
+        if let Some(cursor) = self.queue(feed, until) {
+            self.phase = Phase::Gap(cursor, until);
+            return;
+        }
         if feed.is_gone || feed.is_at_end || feed.cursor.position >= until {
             self.go_live(feed);
         } else {
@@ -170,14 +179,20 @@ impl Reader {
         }
     }
 
-    /// Puts the events up to `until` in the queue.
-    fn queue(&mut self, feed: &Feed, until: EventPosition) {
+    /// Puts the events up to `until` in the queue, as long as what waits there stays small. If that is not all of them, answers where to go on.
+    fn queue(&mut self, feed: &Feed, until: EventPosition) -> Option<EventCursor> {
         let listener = Listener { app: &self.app, user: self.caller.user_id, door: self.door, base: &self.base };
-        for event in feed.events.iter().filter(|event| event.cursor.position <= until) {
-            if let Some(json) = listener.event(feed, event) {
-                self.waiting.push_back(Frame { cursor: Some(event.cursor), json });
+        let mut events = feed.events.iter().filter(|event| event.cursor.position <= until).peekable();
+        let mut bytes = 0;
+        while let Some(event) = events.next() {
+            let Some(json) = listener.event(feed, event) else { continue };
+            bytes += json.len();
+            self.waiting.push_back(Frame { cursor: Some(event.cursor), json });
+            if bytes >= QUEUE_BYTES && events.peek().is_some() {
+                return Some(event.cursor);
             }
         }
+        None
     }
 }
 

@@ -46,14 +46,23 @@ impl Signals {
     /// # Errors
     /// As [`begin_typing`].
     pub async fn typing(&self, app: &App, caller: Caller, thread: ThreadRef) -> Result<()> {
+        let now = Instant::now();
+        let was_just_said = |thread: ThreadId| {
+            self.typing.get(&(caller.user_id, thread)).is_some_and(|said| now.duration_since(said) < TYPING_PAUSE)
+        };
+        // By the thread's id nothing need be asked. An entry says no more than that something was asked a moment ago.
+        if let ThreadRef::Thread(id) = thread
+            && was_just_said(id)
+        {
+            return Ok(());
+        }
         let Some(Typing { thread_id, user_id, to }) = begin_typing(&app.core, caller, thread).await? else {
             return Ok(());
         };
-        let (key, now) = ((user_id, thread_id), Instant::now());
-        if self.typing.get(&key).is_some_and(|said| now.duration_since(said) < TYPING_PAUSE) {
+        if was_just_said(thread_id) {
             return Ok(());
         }
-        self.typing.insert(key, now);
+        self.typing.insert((user_id, thread_id), now);
         self.tell(to, &StreamEvent::Typing { thread_id, user_id, expires_in: TYPING_SECONDS });
         Ok(())
     }
@@ -90,8 +99,14 @@ pub(crate) async fn tell_presence(app: App) {
         let now = Instant::now();
         for user in signals.hub.take_moved() {
             if !signals.hub.is_connected(user) {
-                leaving.insert(user, now + signals.grace);
-            } else if leaving.remove(&user).is_none() && signals.online().insert(user) {
+                // Who came and went in between was never said to be there.
+                if signals.online().contains(&user) {
+                    leaving.insert(user, now + signals.grace);
+                }
+                continue;
+            }
+            leaving.remove(&user);
+            if signals.online().insert(user) {
                 tell(&app, user, true).await;
             }
         }

@@ -28,6 +28,9 @@ pub enum StreamEvent<'a> {
         #[schema(value_type = String, example = "7-12-9f86d081")]
         cursor: EventCursor,
     },
+    /// The client did not take what it was told: the stream ends. Come back with the last cursor.
+    #[schema(title = "resync")]
+    Resync {},
     /// A message came, or was sent by the member on whichever device.
     #[schema(title = "message_created")]
     MessageCreated {

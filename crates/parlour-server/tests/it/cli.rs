@@ -122,7 +122,10 @@ fn secrets_and_an_sqlite_database_are_made_once_for_their_owner_alone() {
 async fn the_schema_is_brought_up_once_and_a_newer_one_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
-    assert_eq!(done(data, &["migrate"]), "0001_init\n0002_find_imported\n0003_files\n0004_notifications\n0005_signals\n");
+    assert_eq!(
+        done(data, &["migrate"]),
+        "0001_init\n0002_find_imported\n0003_files\n0004_notifications\n0005_signals\n"
+    );
     assert_eq!(done(data, &["migrate"]), "The database is up to date.\n");
     match backend() {
         Backend::Sqlite => set_schema_version(&data.join("parlour.db"), 999),

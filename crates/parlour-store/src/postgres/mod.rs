@@ -39,7 +39,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// How long a statement may take, and a transaction wait, that a copy is made in.
+/// How long a statement may take, and a transaction wait, that a copy is made in or the schema brought up to date.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// A page of a table is read by its key. Without knowledge of the tables, sorting all of them for each page could look cheaper.
@@ -196,7 +196,8 @@ fn run_for<T, E>(query: &mut impl FnMut(&Read<'_>) -> Result<T, E>, question: Qu
 pub(crate) fn migrate(settings: Settings) -> Result<Vec<String>> {
     // The caller may be on a thread that must not wait.
     let migrating = std::thread::spawn(move || {
-        let session = Session::connect(&settings, &Arc::default())?;
+        // A step may rewrite what there is of a large community.
+        let session = Session::connect(&settings.clone().with_patience(PATIENCE), &Arc::default())?;
         migrate::refuse_unfinished(&Read::new(Source::Postgres(&session)))?;
         bring_up(&session, &settings)
     });

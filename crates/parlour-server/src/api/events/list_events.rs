@@ -17,6 +17,9 @@ const DEFAULT_LIMIT: usize = 100;
 /// How long a request waits for something to happen at the most.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
+/// Bytes of text after which an answer ends, as `is_at_end` then says.
+const ANSWER_TEXT: usize = 512 * 1024;
+
 /// Where to go on, and how far.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -24,7 +27,7 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 pub struct ListEventsQuery {
     /// The cursor of the last answer or event. Without it no events are answered, and the cursor of now.
     after: Option<String>,
-    /// Events at the most. More than 256 gives 256, as `is_at_end` then says.
+    /// Events at the most. More than 256 gives 256, and long texts give fewer, as `is_at_end` then says.
     #[param(minimum = 1, maximum = 9007199254740991_i64, default = 100)]
     limit: Option<i64>,
     /// Seconds to wait for the next event when there is none; the community may allow less.
@@ -75,6 +78,7 @@ pub async fn list_events(
         let _ = tokio::time::timeout(wait, reader.next()).await;
         feed = read_feed(&app.core, caller, Some(feed.cursor), limit).await?;
     }
+    feed.cut(ANSWER_TEXT);
     let link = app.message_links(&base, caller);
     let events = events_of(&app, &feed, &link);
     Ok(Json(EventsBody { cursor: feed.cursor, events, is_at_end: feed.is_at_end }).into_response())

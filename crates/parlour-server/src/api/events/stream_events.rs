@@ -43,7 +43,7 @@ pub struct StreamEventsQuery {
 ///
 /// The same events as Server-Sent Events, as they happen: `data` is an event, `id` its cursor. The first one is `ready`, or `reload` where
 /// events were missed for good; then come those after the cursor, and those that happen from then on, without a gap. A stream that ends is
-/// to be asked for again with the last `id`, which browsers do by themselves.
+/// to be asked for again with the last `id`. The `EventSource` of browsers sends no token: use a client that is made of `fetch`.
 #[utoipa::path(
     get,
     path = "/api/v2/events/stream/",
