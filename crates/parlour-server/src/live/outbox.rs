@@ -112,8 +112,8 @@ impl Outbox {
     /// The next frame, or the end behind the last one.
     pub(crate) fn try_next(&self) -> Option<Next> {
         let mut state = self.state();
-        let Some(frame) = state.frames.pop_front() else { return state.ending.map(Next::End) };
         let had_room = state.has_room();
+        let Some(frame) = state.frames.pop_front() else { return state.ending.map(Next::End) };
         state.bytes -= frame.json.len();
         if !had_room && state.has_room() {
             state.was_waited_for = false;
