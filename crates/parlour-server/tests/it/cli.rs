@@ -133,7 +133,7 @@ async fn the_schema_is_brought_up_once_and_a_newer_one_refused() {
     }
     for command in [&["migrate"][..], &["serve", "--listen", "127.0.0.1:0"], &["user", "list"]] {
         let error = failed(data, command);
-        assert!(error.contains("schema version 999") && error.contains("knows only up to 3"), "{error}");
+        assert!(error.contains("schema version 999") && error.contains("knows only up to 5"), "{error}");
     }
 }
 
