@@ -3,6 +3,7 @@
 //! It has no cursor, so what comes while it is away is not for it. What it must get is found out afterwards, from when each send began and
 //! when it was acknowledged.
 
+use super::reader::End;
 use crate::senders::Senders;
 use crate::websocket::{Ended, Handshake, WebSocket};
 use fastrand::Rng;
@@ -57,7 +58,7 @@ impl Official {
     }
 
     /// Comes and goes until nothing new comes any more.
-    pub(crate) fn listen(mut self, address: SocketAddr, token: &str, ends: &OnceLock<Vec<String>>) -> Self {
+    pub(crate) fn listen(mut self, address: SocketAddr, token: &str, ends: &OnceLock<Vec<End>>) -> Self {
         let handshake = Handshake {
             path: "/ws/notify?subscribe-user".to_owned(),
             protocol: Some(format!("__{token}")),
@@ -86,7 +87,7 @@ impl Official {
     }
 
     /// One connection.
-    fn session(&mut self, mut socket: WebSocket, ends: &OnceLock<Vec<String>>) -> Result<(), Ended> {
+    fn session(&mut self, mut socket: WebSocket, ends: &OnceLock<Vec<End>>) -> Result<(), Ended> {
         // The server's own first; so the second is the answer.
         let mut early = Vec::new();
         self.heartbeat(&mut socket, &mut early)?;

@@ -31,6 +31,13 @@ pub(crate) struct Event {
     pub(crate) message: Option<(i64, String)>,
 }
 
+/// Where a member's log ends, and how much is unread there: threads and messages.
+#[derive(Clone)]
+pub(crate) struct End {
+    pub(crate) cursor: String,
+    pub(crate) unread: (i64, i64),
+}
+
 /// What a reader saw.
 pub(crate) struct Reader {
     /// The member's place in the community.
@@ -38,16 +45,18 @@ pub(crate) struct Reader {
     pub(crate) door: Door,
     pub(crate) events: Vec<Event>,
     pub(crate) problems: Vec<String>,
-    /// What it was told last of how much is unread: threads and messages.
-    pub(crate) unread: Option<(i64, i64)>,
     /// Connections that were open.
     pub(crate) connections: usize,
     /// Times that it was told that it is too slow.
     pub(crate) resyncs: usize,
     cursor: String,
+    /// What it was told last of how much is unread, on this connection: threads and messages.
+    unread: Option<(i64, i64)>,
     seen: BTreeSet<String>,
     /// Whether nothing followed its last event.
     is_at_end: bool,
+    /// When it has to stand at the end, from the moment on at which the end is known.
+    deadline: Option<Instant>,
     random: Rng,
 }
 
@@ -58,28 +67,23 @@ impl Reader {
             door,
             events: Vec::new(),
             problems: Vec::new(),
-            unread: None,
             connections: 0,
             resyncs: 0,
             cursor,
+            unread: None,
             seen: BTreeSet::new(),
             is_at_end: false,
+            deadline: None,
             random: Rng::with_seed(seed),
         }
     }
 
-    /// Reads until it stands where the member's log ends, which it is told once nothing new comes.
-    pub(crate) fn read(mut self, address: SocketAddr, token: &str, ends: &OnceLock<Vec<String>>) -> Self {
-        let mut deadline = None;
-        while self.problems.len() < TOLD {
-            if let Some(ends) = ends.get() {
-                if self.is_at_end && self.cursor == ends[self.member] {
-                    break;
-                }
-                if *deadline.get_or_insert_with(|| Instant::now() + CATCH_UP) < Instant::now() {
-                    self.problem("never came to the end");
-                    break;
-                }
+    /// Reads until it stands where the member's log ends and knows what is unread there, which it is told once nothing new comes.
+    pub(crate) fn read(mut self, address: SocketAddr, token: &str, ends: &OnceLock<Vec<End>>) -> Self {
+        while self.problems.len() < TOLD && !self.is_at_end {
+            if let Some(what) = self.is_late(ends) {
+                self.problem(&what);
+                break;
             }
             match self.door.open(address, token, &self.cursor) {
                 Ok(Some(stream)) => {
@@ -102,8 +106,27 @@ impl Reader {
         self.problems.push(format!("a {:?} of member {} {what}", self.door, self.member));
     }
 
+    /// Whether it stands at the end. Who asks again and again is told what is unread behind events alone.
+    fn stands_at(&self, end: &End) -> bool {
+        let knows_unread = match self.unread {
+            Some(unread) => unread == end.unread,
+            None => self.door == Door::Poll,
+        };
+        knows_unread && self.cursor == end.cursor
+    }
+
+    /// What is still missing when the time for it is over.
+    fn is_late(&mut self, ends: &OnceLock<Vec<End>>) -> Option<String> {
+        let end = &ends.get()?[self.member];
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + CATCH_UP);
+        (deadline < Instant::now()).then(|| {
+            let (cursor, unread) = (&self.cursor, self.unread);
+            format!("never came to the end {}: {cursor}, told of {unread:?} of {:?} unread", end.cursor, end.unread)
+        })
+    }
+
     /// Follows one connection until it has had enough of it, or it ends.
-    fn follow(&mut self, mut stream: Stream, ends: &OnceLock<Vec<String>>) {
+    fn follow(&mut self, mut stream: Stream, ends: &OnceLock<Vec<End>>) {
         // Mostly gone soon; some stay until they are cut off.
         let stays = if self.random.usize(..4) == 0 { usize::MAX } else { self.random.usize(1..120) };
         let until = Instant::now() + Duration::from_millis(self.random.u64(50..3_000));
@@ -118,10 +141,11 @@ impl Reader {
                     }
                     is_first = false;
                 }
-                Ok(None) if ends.get().is_some_and(|ends| ends[self.member] == self.cursor) => {
+                Ok(None) if ends.get().is_some_and(|ends| self.stands_at(&ends[self.member])) => {
                     self.is_at_end = true;
                     break;
                 }
+                Ok(None) if self.is_late(ends).is_some() => break,
                 Ok(None) if stays < usize::MAX && Instant::now() > until => break,
                 Ok(None) => {}
                 Err(Ended::Gone | Ended::Closed(1001 | 1012)) => return,
