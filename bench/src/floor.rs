@@ -169,8 +169,12 @@ fn insert_rows(connection: &rusqlite::Connection, (one, other): (i64, i64), id: 
             "update threads set last_seq = last_seq + 1, last_message_at = ?2 where id = ?1 returning last_seq",
         )?
         .query_row([thread, id], |row| row.get(0))?;
-    run("insert into messages values (?1, ?2, ?3, ?4, ?5, 0, ?6)", &[&thread, &seq, &id, &one, &id, &text])?;
-    for user in [one, other] {
+    run(
+        "insert into messages (thread_id, seq, id, sender_id, created_at, status, text) values (?1, ?2, ?3, ?4, ?5, 0, ?6)",
+        &[&thread, &seq, &id, &one, &id, &text],
+    )?;
+    // What happened: 6 to who sent it, 1 to who receives it.
+    for (user, kind) in [(one, 6_i64), (other, 1)] {
         let listed_at: i64 = connection
             .prepare_cached("select listed_at from members where thread_id = ?1 and user_id = ?2")?
             .query_row([thread, user], |row| row.get(0))?;
@@ -179,15 +183,26 @@ fn insert_rows(connection: &rusqlite::Connection, (one, other): (i64, i64), id: 
             &[&user, &listed_at, &thread],
         )?;
         let row: &[&dyn rusqlite::ToSql] = &[&user, &id, &thread, &one, &other, &id, &1, &id, &0, &text];
-        run("insert into inbox values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", row)?;
+        run(
+            "insert into inbox (user_id, last_message_at, thread_id, creator_id, other_id, created_at, unread_count,
+                 message_id, message_status, text)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            row,
+        )?;
         let moved: &[&dyn rusqlite::ToSql] = &[&thread, &user, &seq, &id];
-        run("update members set unread_count = ?3, listed_at = ?4 where thread_id = ?1 and user_id = ?2", moved)?;
+        run(
+            "update members set unread_count = ?3, unseen_count = ?3, listed_at = ?4 where thread_id = ?1 and user_id = ?2",
+            moved,
+        )?;
         let position: i64 = connection
             .prepare_cached(
                 "update mailboxes set event_position = event_position + 1 where user_id = ?1 returning event_position",
             )?
             .query_row([user], |row| row.get(0))?;
-        run("insert into events values (?1, ?2, 1, ?3, ?4, ?5)", &[&user, &position, &thread, &seq, &id])?;
+        run(
+            "insert into events (user_id, position, kind, thread_id, seq, created_at) values (?1, ?2, ?6, ?3, ?4, ?5)",
+            &[&user, &position, &thread, &seq, &id, &kind],
+        )?;
     }
     Ok(())
 }
