@@ -16,6 +16,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -36,7 +37,7 @@ const MAX_HEADERS: usize = 100;
 const LAST_REQUESTS: Duration = Duration::from_millis(500);
 
 /// Serves until `shutdown` resolves, then lets accepted requests end within the configured grace.
-pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+pub async fn run(app: App, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
     let server = &app.config.server;
     let usual = server.request_timeout.get();
     // A body that takes its time, and then as much work as for any other request.
@@ -60,7 +61,7 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = accept(&listeners, &connections) => accepted,
             () = &mut shutdown => break,
         };
         if let Some((stream, peer, place)) = accepted {
@@ -74,7 +75,7 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
     // Beside what follows: an event stream is a connection too, and what is still accepted may still be told.
     let (hub, over) = (app.hub.clone(), grace / 2);
     let ending = tokio::spawn(async move { hub.end_all(over).await });
-    for (stream, peer, place) in waiting(listener, &connections) {
+    for (stream, peer, place) in listeners.into_iter().flat_map(|listener| waiting(listener, &connections)) {
         serve_connection(&http, &graceful, (stream, peer, place), &app, &routes);
     }
     // A place for everybody is free when the last connection has gone.
@@ -92,11 +93,15 @@ pub async fn run(app: App, listener: TcpListener, shutdown: impl Future<Output =
 }
 
 async fn accept(
-    listener: &TcpListener,
+    listeners: &[TcpListener],
     connections: &Arc<Semaphore>,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(connections).acquire_owned().await.ok()?;
-    match listener.accept().await {
+    let next = |context: &mut Context<'_>| {
+        let mut accepted = listeners.iter().map(|listener| listener.poll_accept(context));
+        accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    };
+    match std::future::poll_fn(next).await {
         Ok((stream, peer)) => {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection was gone before it was served");

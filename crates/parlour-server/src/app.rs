@@ -1,5 +1,7 @@
 //! What every handler shares.
 
+use crate::api::home::DemoMember;
+use crate::api::platform::Platform;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::links::PublicUrl;
@@ -10,8 +12,8 @@ use parlour_core::{Caller, Core};
 use parlour_types::MessageId;
 use parlour_types::model::{FileLink, LinkSubject, Purpose};
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 /// What the addresses of files begin with; their last segment is the token.
 const FILES: &str = "/media/pm/";
@@ -32,12 +34,16 @@ pub struct Parts {
     pub public_url: PublicUrl,
     /// The configuration.
     pub config: Config,
+    /// What the official UI is told about the community.
+    pub platform: Platform,
     /// Who is connected.
     pub hub: Hub,
     /// What is told and never stored.
     pub signals: Signals,
     /// What is counted for the operator, if anybody asks.
     pub metrics: Option<Metrics>,
+    /// Whose tokens the first page shows to anybody: of a demo alone.
+    pub demo: OnceLock<Vec<DemoMember>>,
     /// Whether the server is stopping, so that it is no longer ready.
     pub draining: AtomicBool,
 }

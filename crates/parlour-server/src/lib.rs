@@ -33,6 +33,7 @@ pub use app::{App, Parts};
 pub use auth::Auth;
 pub use metrics::serve as serve_metrics;
 
+use api::platform::Platform;
 use config::Config;
 use links::PublicUrl;
 use live::{Hub, Signals};
@@ -41,6 +42,7 @@ use parlour_core::{Clock, Core};
 use parlour_store::objects::Objects;
 use parlour_store::{DATABASE_FILE, Location, Options, Settings, Store, StoreError, without_password};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 /// The folder of the data directory in which uploads wait until they are whole.
@@ -60,8 +62,9 @@ pub fn build(config: Config, clock: Clock) -> anyhow::Result<App> {
     core.store.after_commits(hub.listener());
     let signals = Signals::new(&hub, config.live.presence_grace.get());
     let metrics = config.metrics_listen().map(|_| Metrics::new(&core, &hub));
-    let draining = AtomicBool::new(false);
-    Ok(App::new(Parts { core, auth, links, public_url, config, hub, signals, metrics, draining }))
+    let (demo, draining) = (OnceLock::new(), AtomicBool::new(false));
+    let platform = Platform::new(&config)?;
+    Ok(App::new(Parts { core, auth, links, public_url, config, platform, hub, signals, metrics, demo, draining }))
 }
 
 /// Opens the database and the place of files alone.

@@ -99,7 +99,9 @@ impl Routes {
     }
 
     async fn answer(&self, request: Request<Body>) -> Response {
-        let cross_origin = request.method() == Method::OPTIONS || request.headers().contains_key(header::ORIGIN);
+        // The first page is for people, and what a demo shows there is no other page's to read.
+        let cross_origin = (request.method() == Method::OPTIONS || request.headers().contains_key(header::ORIGIN))
+            && request.uri().path() != "/";
         let answered = if cross_origin {
             self.cross_origin.clone().oneshot(request).await
         } else {

@@ -1,6 +1,6 @@
 //! Every address on one page, grouped by who calls.
 
-use crate::api::{admin, docs, events, health, jwt, media, notification, pm, user};
+use crate::api::{admin, docs, events, health, home, jwt, media, notification, platform, pm, user};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::ws;
@@ -41,6 +41,28 @@ pub fn documented() -> (Router<App>, OpenApi) {
         .routes(routes!(user::list_followings)) // GET /user/{id}/followings/
         .routes(routes!(user::toggle_hide)) // POST /user/{id}/hide/
         .routes(routes!(user::is_hidden)) // GET /user/{id}/is_hidden/
+        .routes(routes!(user::is_hidden_by)) // GET /user/{id}/is_hidden_by/
+        // Connections, of which there are none
+        .routes(routes!(user::get_connection_status)) // GET /user/{id}/connection_status/
+        .routes(routes!(user::get_connection_statuses)) // POST /user/connection/statuses/
+        .routes(routes!(user::is_connection)) // GET /user/{id}/is_connection/
+        .routes(routes!(user::request_connection)) // POST /user/{id}/connection/request/
+        .routes(routes!(user::accept_connection)) // POST /user/{id}/connection/accept/
+        .routes(routes!(user::reject_connection)) // POST /user/{id}/connection/reject/
+        .routes(routes!(user::cancel_reject_connection)) // POST /user/{id}/connection/cancel_reject/
+        .routes(routes!(user::cancel_request_connection)) // POST /user/{id}/connection/cancel_request/
+        .routes(routes!(user::remove_connection)) // POST /user/{id}/connection/remove/
+        // Members: what else the official platform has, and Parlour has nothing of
+        .routes(routes!(platform::list_incubators)) // GET /incubator/
+        .routes(routes!(platform::list_banners)) // GET /notification/banner/
+        .routes(routes!(platform::count_unseen_banners)) // GET /notification/banner/unseen/count/
+        .routes(routes!(platform::count_undisposed_banners)) // GET /notification/banner/undisposed/count/
+        .routes(routes!(platform::read_banners)) // POST /notification/banner/read/
+        .routes(routes!(platform::dispose_banners)) // POST /notification/banner/dispose/
+        .routes(routes!(platform::list_user_categories)) // GET /user/{id}/categories/
+        .routes(routes!(platform::list_user_groups)) // GET /user/{id}/groups/
+        .routes(routes!(platform::list_user_events)) // GET /user/{id}/events/
+        .routes(routes!(platform::list_user_courses)) // GET /user/{id}/courses/
         // Members: /api/v2/events/…
         .routes(routes!(events::list_events)) // GET /events/
         .routes(routes!(events::stream_events)) // GET /events/stream/
@@ -50,6 +72,9 @@ pub fn documented() -> (Router<App>, OpenApi) {
         // Whoever has a link
         .routes(routes!(media::get_file)) // GET /media/pm/{token}
         // Everybody
+        .routes(routes!(platform::list_preferences)) // GET /api/v2/dynamic_preference/
+        .routes(routes!(platform::list_features)) // GET /api/v2/feature/
+        .routes(routes!(platform::list_reactions)) // GET /api/v2/reaction/
         .routes(routes!(jwt::verify_token)) // POST /api/v2/jwt/verify_token/
         .routes(routes!(docs::get_openapi)) // GET /api/v2/openapi.json
         .routes(routes!(health::healthz)) // GET /healthz
@@ -66,6 +91,7 @@ pub fn router(app: App) -> Router {
         .route("/ws/notify/", get(ws::notify))
         .route("/ws/stream", get(ws::stream))
         .route("/ws/stream/", get(ws::stream))
+        .route("/", get(home::home))
         .route("/docs", get(docs::redirect_to_docs))
         .route("/docs/", get(docs::docs_index))
         .route("/docs/{file}", get(docs::docs_file))

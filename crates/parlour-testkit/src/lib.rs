@@ -229,7 +229,7 @@ async fn launch(config: Config, clock: Clock) -> (App, SocketAddr, oneshot::Send
     let listener = TcpListener::bind(app.config.server.listen).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(run(app.clone(), listener, async move {
+    let task = tokio::spawn(run(app.clone(), vec![listener], async move {
         // Dropping the sender stops the server, so that a test that ends early leaves nothing running.
         let _ = stopped.await;
     }));

@@ -7,7 +7,8 @@ mod upsert;
 mod users;
 
 pub use relations::{
-    Toggle, hidden_ids, is_followed, is_follower, is_hidden, list_follows, set_follow, toggle_follow, toggle_hide,
+    Toggle, followed_among, hidden_ids, is_followed, is_follower, is_hidden, is_hidden_by, list_follows, set_follow,
+    toggle_follow, toggle_hide,
 };
 pub use search::search_users;
 pub use settings::{change_settings, get_settings};

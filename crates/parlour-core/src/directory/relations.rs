@@ -118,6 +118,35 @@ pub async fn is_hidden(core: &Core, caller: Caller, user: UserId) -> Result<bool
     .await
 }
 
+/// Whether `user` has hidden the caller.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn is_hidden_by(core: &Core, caller: Caller, user: UserId) -> Result<bool> {
+    core.ask(caller, move |read, viewer| {
+        viewer.cards.get(user)?.ok_or(Error::NotFound)?;
+        Ok(relations::hides(read, user, viewer.id())?)
+    })
+    .await
+}
+
+/// Those of `users` who are there, each with whether the caller follows them.
+///
+/// # Errors
+/// A failure of the store.
+pub async fn followed_among(core: &Core, caller: Caller, users: Vec<UserId>) -> Result<Vec<(UserId, bool)>> {
+    core.ask(caller, move |read, viewer| {
+        let mut found = Vec::with_capacity(users.len());
+        for user in users.iter().copied() {
+            if viewer.cards.get(user)?.is_some() {
+                found.push((user, relations::follows(read, viewer.id(), user)?));
+            }
+        }
+        Ok(found)
+    })
+    .await
+}
+
 /// Whom the caller has hidden.
 ///
 /// # Errors

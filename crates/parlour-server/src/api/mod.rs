@@ -4,9 +4,11 @@ pub mod admin;
 pub mod docs;
 pub mod events;
 pub mod health;
+pub mod home;
 pub mod jwt;
 pub mod media;
 pub mod notification;
+pub mod platform;
 pub mod pm;
 pub mod user;
 

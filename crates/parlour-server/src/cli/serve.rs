@@ -4,6 +4,7 @@ use crate::config::Config;
 use anyhow::Context as _;
 use clap::Args;
 use parlour_core::Clock;
+use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,22 +25,29 @@ pub(super) fn serve(common: &Common, args: &ServeArgs) -> anyhow::Result<()> {
         ("--public-url", "server.public_url", args.public_url.as_deref()),
     ];
     let config = common.layers(&flags)?.config()?;
-    run(config, async |_, _| Ok(()))
+    run(config, async |_, _| Ok(None))
 }
 
-/// Builds the application, listens, calls `ready` with the application and its own address, and serves until the process is told
-/// to stop.
-pub(super) fn run(config: Config, ready: impl AsyncFnOnce(&App, &str) -> anyhow::Result<()>) -> anyhow::Result<()> {
+/// Builds the application, listens, calls `ready` with the application and the address listened on, and serves until the process is told
+/// to stop: there, at the configured further addresses, and where `ready` listens.
+pub(super) fn run(
+    config: Config,
+    ready: impl AsyncFnOnce(&App, SocketAddr) -> anyhow::Result<Option<TcpListener>>,
+) -> anyhow::Result<()> {
     crate::telemetry::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anybody can know that the server runs: from here on it stops well.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let listen = config.server.listen;
         let app = crate::build(config, Clock::System)?;
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        let address = listener.local_addr()?;
+        let server = &app.config.server;
+        let mut listeners = Vec::new();
+        for listen in std::iter::once(&server.listen).chain(&server.also_listen) {
+            let listener = TcpListener::bind(listen).await;
+            listeners.push(listener.with_context(|| format!("cannot listen on {listen}"))?);
+        }
+        let address = listeners[0].local_addr()?;
         let data_dir = app.config.storage.data_dir.display();
         if let Some(listen) = app.config.metrics_listen() {
             let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -53,7 +61,7 @@ pub(super) fn run(config: Config, ready: impl AsyncFnOnce(&App, &str) -> anyhow:
             }
         });
         tracing::info!(%address, %data_dir, version = env!("CARGO_PKG_VERSION"), "listening");
-        ready(&app, &format!("http://{address}")).await?;
+        listeners.extend(ready(&app, address).await?);
         let stop = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -61,7 +69,7 @@ pub(super) fn run(config: Config, ready: impl AsyncFnOnce(&App, &str) -> anyhow:
             }
             tracing::info!("stopping: no new connections, accepted requests end first");
         };
-        crate::run(app, listener, stop).await;
+        crate::run(app, listeners, stop).await;
         tracing::info!("stopped");
         Ok(())
     })

@@ -2,7 +2,7 @@
 
 /// A key of the configuration.
 pub(super) struct Key {
-    /// `section.name`.
+    /// `section.name`, or `preferences.section.name`.
     pub(super) name: &'static str,
     /// What it is for, in words for the example file and the reference.
     pub(super) doc: &'static str,
@@ -21,6 +21,10 @@ const fn secret(name: &'static str, doc: &'static str) -> Key {
 /// Every key there is, in the order of the example file.
 pub(super) const KEYS: &[Key] = &[
     key("server.listen", "Address and port to listen on. Also --listen."),
+    key(
+        "server.also_listen",
+        "Further addresses and ports to listen on, such as 127.0.0.1:80: the official page's socket drops the port of the address that it is given.",
+    ),
     key(
         "server.public_url",
         "Absolute address by which clients reach the server, with its path if it has one, such as \"https://example.org/chat\". Links in answers begin with it. Empty: taken from a trusted proxy's headers, else from the Host header. Also --public-url.",
@@ -158,6 +162,45 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.new_conversations_per_address", "The same from one address."),
     key("cache.users", "Memory for rendered users."),
     key("cache.pages", "Memory for the newest pages of threads and inboxes. 0B keeps none."),
+    key("preferences.text.application_name", "The community's name, for the official UI."),
+    key("preferences.style.font_family", "CSS font family of the official UI; empty for its own. So for the colours."),
+    key("preferences.colors.colorback", "Colour of the page, such as #f5f5f5."),
+    key("preferences.colors.colorprimary", "Colour of what matters."),
+    key("preferences.colors.colorsecondary", "Colour of what matters less."),
+    key("preferences.colors.navbarback", "Colour of the bar at the top."),
+    key("preferences.colors.font_color", "Colour of text."),
+    key("preferences.colors.font_color_secondary", "Colour of text that matters less."),
+    key("preferences.logo.navbar_logo", "Address of the community's picture."),
+    key("preferences.logo.navbar_logo_mobile", "Address of a small one."),
+    key("preferences.staff.staff_badge_label", "What the badge of the staff says."),
+    key("preferences.staff.staff_badge_icon", "Address of its picture."),
+    key(
+        "preferences.addons.private_messages_enabled",
+        "Whether there are private messages. Switched off, the official UI hides them and /api/v2/pm/ answers 403; nothing is lost.",
+    ),
+    key(
+        "preferences.configurations.url_template_post",
+        "Address of a post in the community's own site; {name} stands for that field. So for all that follow: the official page does not start without them.",
+    ),
+    key("preferences.configurations.url_template_discussion", "Address of a discussion."),
+    key("preferences.configurations.url_template_status", "Address of a status."),
+    key("preferences.configurations.url_template_comment", "Address of a comment."),
+    key("preferences.configurations.url_template_category", "Address of a category."),
+    key("preferences.configurations.url_template_categories_list", "Address of all categories."),
+    key("preferences.configurations.url_template_profile", "Address of a member's profile."),
+    key("preferences.configurations.url_template_profile_settings", "Address of the settings of a profile."),
+    key("preferences.configurations.url_template_notifications", "Address of the notifications."),
+    key("preferences.configurations.url_template_private_message", "Address of the messages with a member."),
+    key("preferences.configurations.url_template_incubator", "Address of an incubator."),
+    key("preferences.configurations.url_template_live_stream", "Address of a live stream."),
+    key(
+        "preferences.other",
+        "Further preferences for pages of your own, such as { \"text.application_slogan1\" = \"Grow together\" }: texts, whole numbers, true or false.",
+    ),
+    key(
+        "features.enabled",
+        "Features of the official UI that the community's other servers provide. What Parlour has, it says by itself.",
+    ),
     key(
         "log.level",
         "trace, debug, info, warn or error, or a filter such as \"info,parlour_server=debug\". debug logs every request.",
@@ -182,7 +225,7 @@ pub(super) fn variable_name(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())
 }
 
-/// A key without its section.
-pub(super) fn leaf(key: &str) -> &str {
-    key.split_once('.').map_or(key, |(_, name)| name)
+/// The section of a key, and its name there.
+pub(super) fn split(key: &str) -> (&str, &str) {
+    key.rsplit_once('.').unwrap_or((key, ""))
 }

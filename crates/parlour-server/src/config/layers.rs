@@ -1,7 +1,7 @@
 //! Four layers, merged key by key, each value remembering where it came from.
 
 use super::Config;
-use super::keys::{KEYS, Key, PREFIX, find, leaf, variable_name};
+use super::keys::{KEYS, Key, PREFIX, find, split, variable_name};
 use super::written::write_sections;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ impl Layers {
     pub fn print(&self) -> String {
         write_sections(|key| {
             let value = get(&self.values, key.name).map(|value| mask(key, value)).unwrap_or_default();
-            format!("{} = {value}  # {}\n", leaf(key.name), self.origin(key.name))
+            format!("{} = {value}  # {}\n", split(key.name).1, self.origin(key.name))
         })
     }
 
@@ -143,11 +143,17 @@ impl Layers {
             failed(format!("line {line} is not valid TOML: {}", error.message()))
         })?;
         let origin = path.display().to_string();
-        for (section, keys) in table {
-            let Value::Table(keys) = keys else { return Err(unknown(&section, &origin)) };
-            for (name, value) in keys {
-                let key = find_key(&format!("{section}.{name}"), &origin)?;
-                self.set(key, value, origin.clone());
+        self.section("", table, &origin)
+    }
+
+    /// Takes the keys of a section, and of those inside it.
+    fn section(&mut self, section: &str, keys: Table, origin: &str) -> Result<(), ConfigError> {
+        for (name, value) in keys {
+            let name = if section.is_empty() { name } else { format!("{section}.{name}") };
+            match (find(&name), value) {
+                (Some(key), value) => self.set(key, value, origin.to_owned()),
+                (None, Value::Table(keys)) => self.section(&name, keys, origin)?,
+                (None, _) => return Err(unknown(&name, origin)),
             }
         }
         Ok(())
@@ -194,13 +200,13 @@ pub(super) fn defaults() -> Table {
 
 /// The value of `section.name`.
 pub(super) fn get<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
-    let (section, name) = key.split_once('.')?;
-    table.get(section)?.get(name)
+    let (first, rest) = key.split_once('.')?;
+    rest.split('.').try_fold(table.get(first)?, |value, name| value.get(name))
 }
 
 fn place<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
-    let (section, name) = key.split_once('.')?;
-    table.get_mut(section)?.get_mut(name)
+    let (first, rest) = key.split_once('.')?;
+    rest.split('.').try_fold(table.get_mut(first)?, |value, name| value.get_mut(name))
 }
 
 fn find_key(name: &str, origin: &str) -> Result<&'static Key, ConfigError> {
@@ -226,6 +232,11 @@ fn typed(key: &Key, text: &str, origin: &str) -> Result<Value, ConfigError> {
         Some(Value::Array(_)) => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(Value::Array(items.map(|item| Value::String(item.into())).collect()))
+        }
+        Some(Value::Table(_)) => {
+            let written: Result<Table, _> = format!("value = {text}").parse();
+            let table = written.ok().and_then(|mut table| table.remove("value")).filter(Value::is_table);
+            table.ok_or_else(|| wrong("must be a table such as { \"section.name\" = \"text\" }"))
         }
         _ => Ok(Value::String(text.into())),
     }
@@ -263,10 +274,17 @@ mod tests {
     #[test]
     fn every_key_is_explained_and_every_explanation_has_a_key() {
         let defaults = defaults();
-        let mut real: Vec<String> = defaults
-            .iter()
-            .flat_map(|(section, keys)| keys.as_table().unwrap().keys().map(move |name| format!("{section}.{name}")))
-            .collect();
+        let mut real = Vec::new();
+        let mut sections = vec![(String::new(), Value::Table(defaults))];
+        while let Some((section, keys)) = sections.pop() {
+            for (name, value) in keys.as_table().unwrap() {
+                let name = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+                match value {
+                    Value::Table(keys) if find(&name).is_none() => sections.push((name, Value::Table(keys.clone()))),
+                    _ => real.push(name),
+                }
+            }
+        }
         let mut explained: Vec<String> = KEYS.iter().map(|key| key.name.to_owned()).collect();
         real.sort();
         explained.sort();
@@ -296,6 +314,35 @@ mod tests {
         assert!(error.contains("PARLOUR_SERVER_LISTN") && error.contains("PARLOUR_SERVER_LISTEN"), "{error}");
         let error = merge("", &[], &[("loglevel", "x")]).unwrap_err().to_string();
         assert!(error.contains("loglevel") && error.contains("log.level"), "{error}");
+    }
+
+    #[test]
+    fn a_preference_is_typed_and_known_and_what_parlour_decides_stays() {
+        let config = merge(
+            "[preferences.text]\napplication_name = \"Allotments\"\n[preferences.other]\n\"text.slogan\" = \"Grow\"\n",
+            &[("PARLOUR_PREFERENCES_ADDONS_PRIVATE_MESSAGES_ENABLED", "false")],
+            &[("features.enabled", "webhook,headless")],
+        )
+        .unwrap();
+        assert_eq!(config.preferences.text.application_name, "Allotments");
+        assert_eq!(config.preferences.other["text.slogan"].as_str(), Some("Grow"));
+        assert!(!config.preferences.addons.private_messages_enabled);
+        assert_eq!(config.features.enabled, ["webhook", "headless"]);
+        for (file, names) in [
+            ("[preferences.text]\napplicationname = \"x\"\n", "preferences.text.application_name"),
+            ("[preferences.text]\napplication_name = 7\n", "preferences.text.application_name"),
+            ("[preferences.addons]\nprivate_messages_enabled = \"yes\"\n", "private_messages_enabled"),
+            ("[preferences]\ntext = 7\n", "preferences.text"),
+            ("[preferences.other]\n\"configurations.follow_enabled\" = false\n", "configurations.follow_enabled"),
+            ("[preferences.other]\n\"text.application_name\" = \"x\"\n", "preferences.text.application_name"),
+            ("[preferences.other]\nslogan = \"x\"\n", "section.name"),
+            ("[preferences.other]\n\"text.slogan\" = [1]\n", "text.slogan"),
+            ("[features]\nenabled = [\"reaction\"]\n", "reaction"),
+            ("[features]\nenabled = [\"flying\"]\n", "flying"),
+        ] {
+            let error = merge(file, &[], &[]).unwrap_err().to_string();
+            assert!(error.contains(names), "{file}: {error}");
+        }
     }
 
     #[test]

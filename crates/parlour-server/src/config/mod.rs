@@ -5,6 +5,7 @@ mod files;
 mod keys;
 mod layers;
 mod live;
+mod preferences;
 mod values;
 mod written;
 
@@ -12,6 +13,8 @@ pub use copy::Copying;
 pub use files::{Files, S3};
 pub use layers::{ConfigError, Flag, Layers};
 pub use live::Live;
+pub(crate) use preferences::{DECIDED, FEATURES};
+pub use preferences::{Features, Preferences};
 pub use values::{ByteSize, Duration, Frequency, Secret};
 pub use written::{example, reference};
 
@@ -21,7 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// Everything that can be configured.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Connections and addresses.
@@ -48,6 +51,10 @@ pub struct Config {
     pub limits: Limits,
     /// Memory.
     pub cache: Cache,
+    /// What the official UI is told about the community.
+    pub preferences: Preferences,
+    /// Features of the community beside private messages.
+    pub features: Features,
     /// Logs.
     pub log: Log,
     /// Metrics.
@@ -60,6 +67,8 @@ pub struct Config {
 pub struct Server {
     /// Address and port.
     pub listen: SocketAddr,
+    /// Further ones.
+    pub also_listen: Vec<SocketAddr>,
     /// Absolute address by which clients reach the server; empty to take it from the request.
     pub public_url: String,
     /// Proxies whose forwarding headers count.
@@ -84,6 +93,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            also_listen: Vec::new(),
             public_url: String::new(),
             trusted_proxies: Vec::new(),
             cors_origins: vec!["*".into()],
@@ -408,6 +418,7 @@ impl Config {
         if short(&self.auth.admin_key) {
             return wrong("auth.admin_key", "must have at least 32 bytes");
         }
+        self.check_preferences()?;
         self.check_live()?;
         self.check_files()
     }

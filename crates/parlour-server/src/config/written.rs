@@ -1,6 +1,6 @@
 //! The configuration as it is written for people: the example file and the reference.
 
-use super::keys::{KEYS, Key, leaf, variable_name};
+use super::keys::{KEYS, Key, split, variable_name};
 use super::layers::{defaults, get};
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ pub(super) fn write_sections(mut line: impl FnMut(&Key) -> String) -> String {
     let mut text = String::new();
     let mut section = "";
     for key in KEYS {
-        let (of, _) = key.name.split_once('.').unwrap_or((key.name, ""));
+        let (of, _) = split(key.name);
         if of != section {
             let gap = if section.is_empty() { "" } else { "\n" };
             let _ = writeln!(text, "{gap}[{of}]");
@@ -39,7 +39,7 @@ pub fn example() -> String {
                 # reads a secret from a file), then flags (--listen, --set server.listen=...).\n\
                 # Made by `parlour config example`.\n\n";
     let body = write_sections(|key| {
-        format!("# {}\n# {}\n#{} = {}\n", key.doc, variables(key).join(", "), leaf(key.name), default_of(key))
+        format!("# {}\n# {}\n#{} = {}\n", key.doc, variables(key).join(", "), split(key.name).1, default_of(key))
     });
     format!("{head}{body}")
 }
@@ -55,7 +55,7 @@ pub fn reference() -> String {
     );
     let mut section = "";
     for key in KEYS {
-        let (of, name) = key.name.split_once('.').unwrap_or((key.name, ""));
+        let (of, name) = split(key.name);
         if of != section {
             let _ = write!(
                 text,

@@ -1,6 +1,7 @@
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use axum::extract::FromRequestParts;
+use http::StatusCode;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use parlour_core::Caller;
@@ -28,12 +29,21 @@ pub(crate) async fn caller_of(app: &App, token: &str) -> Result<Caller> {
     Ok(Caller { user_id: claims.user_id })
 }
 
+/// What a community may switch off.
+const PRIVATE_MESSAGES: &str = "/api/v2/pm/";
+
 /// A handler that takes a [`CallerFrom`] is for signed-in members; one without is public by visible choice.
 pub struct CallerFrom(pub Caller);
 
 impl FromRequestParts<App> for CallerFrom {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        Ok(Self(caller_of(app, bearer(parts)?).await?))
+        let caller = caller_of(app, bearer(parts)?).await?;
+        // Here, for every operation of theirs: each of them asks who calls (contract §6.2).
+        if !app.config.preferences.addons.private_messages_enabled && parts.uri.path().starts_with(PRIVATE_MESSAGES) {
+            let message = "Private messages are switched off.";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, ErrorCode::PermissionDenied, message));
+        }
+        Ok(Self(caller))
     }
 }

@@ -460,7 +460,14 @@ async fn what_is_public_stays_so_with_bad_credentials() {
     let server = server_with_ann().await;
     let stale = server.visitor_with("stale");
     assert_eq!(stale.post(VERIFY, json!({ "token": server.token(1) })).await.expect(200), json!({}));
-    for path in ["/healthz", "/readyz", "/api/v2/openapi.json"] {
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/api/v2/openapi.json",
+        "/api/v2/dynamic_preference/",
+        "/api/v2/feature/",
+        "/api/v2/reaction/",
+    ] {
         stale.get(path).await.expect(200);
     }
 }

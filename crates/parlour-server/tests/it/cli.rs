@@ -241,7 +241,11 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn start(data: &Path) -> Self {
-        let mut command = parlour(data, &["demo", "--listen", "127.0.0.1:0"]);
+        Self::start_with(data, &["--socket-listen", "off"])
+    }
+
+    pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
+        let mut command = parlour(data, &[&["demo", "--listen", "127.0.0.1:0"], flags].concat());
         let mut process = Background(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut introduction = String::new();
         for line in BufReader::new(process.0.stdout.take().unwrap()).lines() {
@@ -254,6 +258,17 @@ impl Demo {
             }
         }
         Self { _process: process, introduction }
+    }
+
+    /// What it printed.
+    pub(crate) fn introduction(&self) -> &str {
+        &self.introduction
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> String {
+        let address = self.introduction.split("http://").nth(1).unwrap();
+        format!("http://{}", address.split('/').next().unwrap())
     }
 
     /// The printed curl line of the `nth` member, run by a real curl-like shell: here, by its address and token.
@@ -338,7 +353,12 @@ async fn nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed() {
 
 /// `parlour serve` on a free port, listening.
 pub(crate) fn serve(data: &Path) -> (Background, String) {
-    let mut command = parlour(data, &["serve", "--listen", "127.0.0.1:0", "--set", "log.format=json"]);
+    serve_with(data, &[])
+}
+
+pub(crate) fn serve_with(data: &Path, flags: &[&str]) -> (Background, String) {
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--set", "log.format=json"];
+    let mut command = parlour(data, &[&serve, flags].concat());
     let mut server = Background(command.stderr(Stdio::piped()).spawn().unwrap());
     for line in BufReader::new(server.0.stderr.take().unwrap()).lines() {
         let line: Value = serde_json::from_str(&line.unwrap()).unwrap();

@@ -22,6 +22,7 @@ mod live;
 mod metrics;
 mod notifications;
 mod openapi;
+mod platform;
 mod postgres;
 mod postgres_away;
 mod privacy;

@@ -66,3 +66,28 @@ pub async fn is_hidden(
 pub async fn list_hidden_ids(State(app): State<App>, CallerFrom(caller): CallerFrom) -> Result<Json<Vec<UserId>>> {
     Ok(Json(directory::hidden_ids(&app.core, caller).await?))
 }
+
+/// Whether a user has hidden the caller.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct IsHiddenBy {
+    /// Whether the user has hidden the caller.
+    is_hidden_by: bool,
+}
+
+/// Check whether a user has hidden the caller
+#[utoipa::path(
+    get,
+    path = "/api/v2/user/{id}/is_hidden_by/",
+    tag = "Users",
+    operation_id = "is_hidden_by",
+    params(UserPath),
+    responses((status = 200, description = "The answer", body = IsHiddenBy), (status = 404, description = "No such user")),
+    security(("token" = [])),
+)]
+pub async fn is_hidden_by(
+    State(app): State<App>,
+    CallerFrom(caller): CallerFrom,
+    PathId(id): PathId<UserId>,
+) -> Result<Json<IsHiddenBy>> {
+    Ok(Json(IsHiddenBy { is_hidden_by: directory::is_hidden_by(&app.core, caller, id).await? }))
+}

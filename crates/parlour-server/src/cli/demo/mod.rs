@@ -1,7 +1,9 @@
 mod attachments;
+mod socket;
 
 use super::Common;
 use super::serve::run;
+use crate::api::home::{DEMO_TOKEN_TTL, DemoMember};
 use crate::app::App;
 use clap::Args;
 use parlour_core::files::{Claims, Incoming, upload};
@@ -10,14 +12,12 @@ use parlour_core::messages::{SendRequest, send_message};
 use parlour_core::{Caller, Core, directory};
 use parlour_types::model::{Role, UserChange};
 use parlour_types::{MessageId, ThreadId, Timestamp, UserId};
+use socket::SocketListen;
 use std::io::Write as _;
-use std::time::Duration;
+use std::net::SocketAddr;
 
 /// Where the demo keeps its data.
 const DATA_DIR: &str = "./parlour-demo";
-
-/// How long the printed tokens are good for.
-const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// The members: id, username, real name.
 const MEMBERS: [(i64, &str, &str); 12] = [
@@ -79,6 +79,9 @@ pub struct DemoArgs {
     /// Absolute address by which clients reach the server.
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// Further address and port to listen on, for the official page's socket, which drops the port; "off" for none. Port 80 unless given.
+    #[arg(long, value_name = "ADDRESS", value_parser = SocketListen::parse)]
+    socket_listen: Option<SocketListen>,
 }
 
 pub(super) fn demo(common: &Common, args: &DemoArgs) -> anyhow::Result<()> {
@@ -96,8 +99,11 @@ pub(super) fn demo(common: &Common, args: &DemoArgs) -> anyhow::Result<()> {
     let config = common.layers(&flags)?.config()?;
     run(config, async |app, address| {
         populate(&app.core).await?;
+        app.demo.get_or_init(members);
         introduce(app, address);
-        Ok(())
+        let socket = socket::listen(args.socket_listen.unwrap_or_default(), address).await;
+        println!("Stop with Ctrl-C; the next start finds the same data.");
+        socket
     })
 }
 
@@ -195,6 +201,16 @@ fn history(now: Timestamp) -> Vec<Record> {
     records
 }
 
+/// The members, as the first page shows them.
+fn members() -> Vec<DemoMember> {
+    let thread_of = |member: i64| {
+        let thread = THREADS.into_iter().find(|(_, creator, other, _)| [*creator, *other].contains(&member));
+        thread.and_then(|(id, ..)| ThreadId::new(id)).expect("each member of the demo has a thread")
+    };
+    let member = |(id, username, real_name)| DemoMember { id: user(id), username, real_name, thread: thread_of(id) };
+    MEMBERS.map(member).to_vec()
+}
+
 const MINUTE: i64 = 60_000_000;
 
 fn user(id: i64) -> UserId {
@@ -202,11 +218,12 @@ fn user(id: i64) -> UserId {
 }
 
 /// Prints where to look, with tokens, on standard output: this is what a demo is for.
-fn introduce(app: &App, address: &str) {
-    println!("Parlour demo: {} members, on {address}", MEMBERS.len());
+fn introduce(app: &App, address: SocketAddr) {
+    let address = format!("http://{address}");
+    println!("Parlour demo: {} members, each with a curl line, on {address}/", MEMBERS.len());
     println!("API documentation: {address}/docs/\n");
     for (id, username, _) in &MEMBERS[..2] {
-        let token = app.auth.issue(user(*id), app.core.clock.now(), TOKEN_TTL);
+        let token = app.auth.issue(user(*id), app.core.clock.now(), DEMO_TOKEN_TTL);
         println!("Get a thread, as {username} (member {id}):\n");
         println!(
             "curl -X GET '{address}/api/v2/pm/?thread=3' \\\n  -H 'Accept: application/json' \\\n  -H 'Authorization: Bearer {token}'\n"
@@ -215,5 +232,4 @@ fn introduce(app: &App, address: &str) {
         println!("curl -N '{address}/api/v2/events/stream/' -H 'Authorization: Bearer {token}'\n");
         println!("{username}'s token: {token}\n");
     }
-    println!("Stop with Ctrl-C; the next start finds the same data.");
 }
