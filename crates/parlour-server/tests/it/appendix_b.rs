@@ -17,7 +17,7 @@ async fn three_friends(server: &TestServer) -> (Member, Member, Member) {
 }
 
 /// The link to older messages as the official UI makes it out of `next`: by the page's first id instead of by `offset`.
-fn rewritten_next(page: &Value) -> String {
+pub(crate) fn rewritten_next(page: &Value) -> String {
     let mut url = Url::parse(page["next"].as_str().expect("a next link")).expect("an absolute address");
     let mut query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     query.retain(|(name, _)| name != "offset" && name != "before_message");
@@ -633,11 +633,14 @@ async fn b27_what_javascript_makes_of_an_absent_value_counts_as_absent() {
         "limit=undefined&offset=null",
         "limit=&offset=",
         "user=3",
+        "group=1",
+        "user=3&group=1",
         "unknown=7",
     ] {
         let answer = ann.get(&format!("/api/v2/pm/?thread={thread}&{rest}")).await;
         assert_eq!(answer.expect(200), plain, "{rest}");
     }
+    assert_eq!(ann.get("/api/v2/pm/?group=1&user=2").await.expect(200), plain, "a user goes before a group");
     let list = ann.inbox().await;
     assert_eq!(list["count"], 2);
     for query in ["?", "?thread=undefined&user=null&group=", "?limit=undefined", ""] {

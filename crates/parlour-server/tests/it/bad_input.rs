@@ -188,6 +188,35 @@ async fn deleting_a_thread_reads_its_selectors_as_strictly() {
 }
 
 #[both_databases]
+async fn the_first_selector_counts_when_deleting_too() {
+    let world = World::new().await;
+    let (ann, bob, cid) = (&world.ann, &world.bob, &world.cid);
+    world.server.befriend(&[ann, cid]).await;
+    let with_bob = ann.send(bob, "hello").await["thread_id"].clone();
+    let with_cid = ann.send(cid, "hello").await["thread_id"].clone();
+    for query in [
+        format!("thread={with_bob}&user=3"),
+        format!("user=3&thread={with_bob}"),
+        format!("thread={with_bob}&group=1"),
+        format!("group=1&user=3&thread={with_bob}"),
+        "user=2&group=1".to_owned(),
+        "group=1&user=2".to_owned(),
+    ] {
+        ann.send(bob, "hello again").await;
+        assert_eq!(ann.inbox().await["count"], 2);
+        ann.delete(&format!("{PM}?{query}")).await.expect(204);
+        let left = ann.inbox().await;
+        assert_eq!((&left["count"], &left["results"][0]["id"]), (&json!(1), &with_cid), "{query}");
+    }
+    // Where the first one names nothing, no other one stands in for it.
+    ann.send(bob, "hello again").await;
+    for query in ["thread=404&user=2", "thread=404&group=1", "user=404&group=1"] {
+        ann.delete(&format!("{PM}?{query}")).await.refused(404, "not_found");
+    }
+    assert_eq!(ann.inbox().await["count"], 2, "no thread was deleted");
+}
+
+#[both_databases]
 async fn all_that_is_wrong_with_a_query_is_said_at_once() {
     let world = World::new().await;
     let answer =

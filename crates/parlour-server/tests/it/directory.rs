@@ -375,7 +375,9 @@ async fn followers_and_followings_are_read_to_the_end_by_their_links_or_by_offse
         assert_eq!(pages[0]["previous"], Value::Null);
         assert!(pages[0]["next"].as_str().unwrap().starts_with(&server.url(&path)), "links are absolute");
         for (index, page) in pages.iter().enumerate().skip(1) {
-            let back = ann.get(page["previous"].as_str().unwrap()).await.expect(200);
+            let previous = page["previous"].as_str().unwrap();
+            assert!(previous.starts_with(&server.url(&path)), "{previous} is not absolute");
+            let back = ann.get(previous).await.expect(200);
             assert_eq!(ids(&back), ids(&pages[index - 1]), "the link back leads to the page before");
         }
         let by_offset = async |offset: i64| {

@@ -213,12 +213,20 @@ async fn what_is_unread_in_a_living_thread_stays_unread_and_the_past_is_refused(
     let row = bob.inbox().await["results"][0].clone();
     assert_eq!((&row["unread_count"], &row["headline"]), (&json!(3), &json!("from ann again")));
     assert_eq!(ann.inbox().await["results"][0]["unread_count"], 0);
+    // All of it counts as notifications. A list shows what happened now, and so reads no more than that.
+    let unseen = async || bob.get("/api/v2/user/me/").await.expect(200)["unseen_interactions_counter"].clone();
+    assert_eq!(unseen().await, 3);
+    let list = bob.get("/api/v2/notification/").await.expect(200);
+    let listed = list["results"].as_array().unwrap().iter().flat_map(|row| row["aggregated"].as_array().unwrap());
+    let listed: Vec<&Value> = listed.map(|item| &item["message"]["message"]).collect();
+    assert_eq!(listed, ["live and unread"]);
+    assert_eq!(unseen().await, 2);
 
     // Whoever wrote has seen what stands before.
     import_past(&server, &[("from bob", 2, -18), ("last of ann", 1, -17)]).await;
-    assert_eq!(bob.inbox().await["results"][0]["unread_count"], 1);
+    assert_eq!((&bob.inbox().await["results"][0]["unread_count"], &unseen().await), (&json!(1), &json!(1)));
     bob.thread_with(&ann, "").await;
-    assert_eq!(bob.get("/api/v2/user/me/").await.expect(200)["unseen_interactions_counter"], 0);
+    assert_eq!(unseen().await, 0);
 }
 
 /// Imports messages between members 1 and 2 by the server's own clock: text, sender, and when, in seconds from now.

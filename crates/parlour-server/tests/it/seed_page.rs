@@ -1,5 +1,6 @@
 //! The page from which everything grew, "Get a Thread": its request as it stands there, its parameters and its example's fields.
 
+use crate::appendix_b::rewritten_next;
 use parlour_testkit::{TestServer, both_databases, ids, texts};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -86,6 +87,52 @@ async fn every_parameter_of_the_page_does_what_its_row_says() {
     assert_eq!(page("thread=3&before_message=9007199254740991&limit=1").await, (25, vec![125], true, false));
     assert_eq!(page("thread=3&user=undefined&limit=1").await, (25, vec![125], true, false));
     assert_eq!(page("thread=3&limit=1000").await, (25, span(101, 125), false, false));
+}
+
+#[both_databases]
+async fn the_links_of_a_range_stay_inside_it() {
+    let server = server_with_thread_3().await;
+    let ann = server.sign_in(1, "ann");
+    for (range, limit, rows) in [
+        ("from_message=120", 3, 120..126),
+        ("before_message=116", 5, 101..116),
+        ("before_message=116&from_message=105", 5, 105..116),
+    ] {
+        for selector in ["thread=3", "user=2"] {
+            let first = format!("/api/v2/pm/?{range}&limit={limit}&{selector}");
+            let mut page = ann.get(&first).await.expect(200);
+            let link = server.url(&format!("/api/v2/pm/?{range}&limit={limit}&offset={limit}&{selector}"));
+            assert_eq!(page["next"], link);
+            assert_eq!(ann.get(&link).await.expect(200)["previous"], server.url(&first));
+            let mut seen = ids(&page);
+            while let Some(next) = page["next"].as_str() {
+                page = ann.get(next).await.expect(200);
+                seen = [ids(&page), seen].concat();
+            }
+            assert_eq!(seen, rows.clone().collect::<Vec<i64>>(), "{range}, to its end");
+        }
+    }
+    // As the page goes on: by its first message instead of by offset.
+    let first = ann.get("/api/v2/pm/?thread=3&from_message=120&limit=3").await.expect(200);
+    let rest = ann.get(&rewritten_next(&first)).await.expect(200);
+    assert_eq!((ids(&rest), &rest["count"], &rest["next"]), (vec![120, 121, 122], &json!(3), &Value::Null));
+}
+
+#[both_databases]
+async fn previous_leads_back_to_the_newest() {
+    let server = server_with_thread_3().await;
+    let ann = server.sign_in(1, "ann");
+    let newest = ann.get("/api/v2/pm/?thread=3&limit=10").await.expect(200);
+    let second = ann.get("/api/v2/pm/?thread=3&limit=10&offset=10").await.expect(200);
+    let to_newest = server.url("/api/v2/pm/?limit=10&thread=3");
+    assert_eq!(second["previous"], to_newest, "an offset of 0 is not said");
+    assert_eq!(ann.get(&to_newest).await.expect(200), newest);
+    // Where the pages do not begin at a multiple of their length, the newest one overlaps.
+    let oldest = ann.get("/api/v2/pm/?thread=3&limit=10&offset=15").await.expect(200);
+    let to_middle = server.url("/api/v2/pm/?limit=10&offset=5&thread=3");
+    assert_eq!((ids(&oldest), &oldest["previous"]), ((101..=110).collect::<Vec<_>>(), &json!(to_middle)));
+    let middle = ann.get(&to_middle).await.expect(200);
+    assert_eq!((ids(&middle), &middle["previous"]), ((111..=120).collect::<Vec<_>>(), &json!(to_newest)));
 }
 
 #[both_databases]

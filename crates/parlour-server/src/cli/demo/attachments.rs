@@ -4,14 +4,29 @@ use image::{ImageFormat, Rgb, RgbImage};
 use std::f32::consts::TAU;
 use std::io::Cursor;
 
+/// A file to send.
+pub(super) struct Attachment {
+    pub(super) name: &'static str,
+    pub(super) bytes: Vec<u8>,
+    /// Seconds that it lasts.
+    pub(super) duration: Option<i64>,
+    /// A picture of it, which the server makes of images alone.
+    pub(super) thumbnail: Option<Vec<u8>>,
+}
+
+fn encode(image: &RgbImage, format: ImageFormat) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format)?;
+    Ok(bytes.into_inner())
+}
+
 /// A picture of the garden: beds under an evening sky.
-pub(super) fn picture() -> anyhow::Result<Vec<u8>> {
+pub(super) fn picture() -> anyhow::Result<Attachment> {
     const SIZE: (u32, u32) = (960, 640);
     let image =
         RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| Rgb(color(x as f32 / SIZE.0 as f32, y as f32 / SIZE.1 as f32)));
-    let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Jpeg)?;
-    Ok(bytes.into_inner())
+    let bytes = encode(&image, ImageFormat::Jpeg)?;
+    Ok(Attachment { name: "evening in the garden.jpg", bytes, duration: None, thumbnail: None })
 }
 
 /// What stands at a place from 0 to 1, from the left and from the top.
@@ -37,8 +52,20 @@ fn color(x: f32, y: f32) -> [u8; 3] {
     mix(dark(soil), dark(leaf), row * 2.0 + 0.4)
 }
 
-/// A page with a watering plan.
-pub(super) fn document() -> Vec<u8> {
+/// A page with a watering plan, and what it looks like from afar: a title and lines.
+pub(super) fn document() -> anyhow::Result<Attachment> {
+    const SIZE: (u32, u32) = (420, 594);
+    let image = RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| {
+        let is_inside = |from: (u32, u32), to: (u32, u32)| (from.0..to.0).contains(&x) && (from.1..to.1).contains(&y);
+        let line = (0..5).find(|line| is_inside((50, 110 + line * 26), (190 + line * 37 % 130, 118 + line * 26)));
+        let shade = if is_inside((50, 56), (250, 74)) { 40 } else { line.map_or(255, |_| 130) };
+        Rgb([shade; 3])
+    });
+    let thumbnail = Some(encode(&image, ImageFormat::Png)?);
+    Ok(Attachment { name: "watering plan.pdf", bytes: watering_plan(), duration: None, thumbnail })
+}
+
+fn watering_plan() -> Vec<u8> {
     const LINES: [&str; 6] = [
         "Watering plan, August",
         "Mon  beds 1-4   Ann",
@@ -78,10 +105,14 @@ pub(super) fn document() -> Vec<u8> {
 }
 
 /// Seconds that the voice note lasts.
-pub(super) const NOTE_SECONDS: u32 = 3;
+const NOTE_SECONDS: u32 = 3;
 
 /// Somebody humming a tune, as WAV.
-pub(super) fn voice_note() -> Vec<u8> {
+pub(super) fn voice_note() -> Attachment {
+    Attachment { name: "tune.wav", bytes: tune(), duration: Some(i64::from(NOTE_SECONDS)), thumbnail: None }
+}
+
+fn tune() -> Vec<u8> {
     const RATE: u32 = 16_000;
     const TUNE: [f32; 6] = [196.0, 220.0, 246.9, 293.7, 246.9, 196.0];
     let samples = RATE * NOTE_SECONDS;

@@ -5,8 +5,9 @@ use super::Common;
 use super::serve::run;
 use crate::api::home::{DEMO_TOKEN_TTL, DemoMember};
 use crate::app::App;
+use attachments::Attachment;
 use clap::Args;
-use parlour_core::files::{Claims, Incoming, upload};
+use parlour_core::files::{Claims, Incoming, upload, upload_thumbnail};
 use parlour_core::import::{Marks, OnRefusal, Record, import_batch};
 use parlour_core::messages::{SendRequest, send_message};
 use parlour_core::{Caller, Core, directory};
@@ -113,13 +114,9 @@ async fn populate(core: &Core) -> anyhow::Result<()> {
         return Ok(());
     }
     import_batch(core, history(core.clock.now()), OnRefusal::Stop).await?;
-    for (name, duration, bytes) in [
-        ("evening in the garden.jpg", None, attachments::picture()?),
-        ("watering plan.pdf", None, attachments::document()),
-        ("tune.wav", Some(i64::from(attachments::NOTE_SECONDS)), attachments::voice_note()),
-    ] {
-        attach(core, user(2), user(1), (name, duration), &bytes).await?;
-    }
+    attach(core, attachments::picture()?).await?;
+    attach(core, attachments::document()?).await?;
+    attach(core, attachments::voice_note()).await?;
     // Something unread for the first look.
     for (from, to, text) in
         [(2, 1, "One more thing: the watering list for August is up."), (3, 1, "Did you see the first tomato?")]
@@ -130,20 +127,21 @@ async fn populate(core: &Core) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends a file.
-async fn attach(
-    core: &Core,
-    from: UserId,
-    to: UserId,
-    (name, duration): (&str, Option<i64>),
-    bytes: &[u8],
-) -> anyhow::Result<()> {
-    let mut file = core.objects().spool()?;
-    file.write_all(bytes)?;
-    let incoming = Incoming { file, size: bytes.len() as u64, filename: Some(name.into()) };
+/// Sends a file from bob to ann.
+async fn attach(core: &Core, attachment: Attachment) -> anyhow::Result<()> {
+    let (from, to) = (user(2), user(1));
+    let incoming = |bytes: &[u8], name: &str| {
+        let mut file = core.objects().spool()?;
+        file.write_all(bytes)?;
+        anyhow::Ok(Incoming { file, size: bytes.len() as u64, filename: Some(name.into()) })
+    };
     let caller = Caller { user_id: from };
-    let claims = Claims { duration, ..Claims::default() };
-    let (uuid, _) = upload(core, (caller, None), incoming, claims).await?;
+    let claims = Claims { duration: attachment.duration, ..Claims::default() };
+    let file = incoming(&attachment.bytes, attachment.name)?;
+    let (uuid, _) = upload(core, (caller, None), file, claims).await?;
+    if let Some(thumbnail) = &attachment.thumbnail {
+        upload_thumbnail(core, caller, uuid, incoming(thumbnail, attachment.name)?, Claims::default()).await?;
+    }
     let request = SendRequest { recipients: vec![to], file: Some(uuid), ..SendRequest::default() };
     send_message(core, caller, request).await?;
     Ok(())

@@ -193,6 +193,34 @@ async fn a_link_is_the_same_within_its_window_and_ends_with_its_life() {
 }
 
 #[both_databases]
+async fn links_begin_with_the_public_address_and_open_below_its_path() {
+    let server = TestServer::with(|config| config.server.public_url = "https://example.org/chat".into()).await;
+    let (ann, bob) = server.ann_and_bob().await;
+    let sent = Sent::from(&ann, &bob).await;
+    let whole = ann.try_upload("own.pdf", PDF, &sent.bytes).await.expect(200);
+    let uuid = url(&whole, "file_uuid");
+    let done = ann.try_done(uuid, "own.pdf", 1).await.expect(200);
+    let picture = ann.try_thumbnail(uuid, "own.png", "image/png", &photo()).await.expect(200);
+    let own = [&whole, &done, &picture].map(|answer| url(answer, "file_url").to_owned());
+    let links = sent.anns.iter().chain(&sent.bobs).chain(&own);
+    // Of each side the file and its picture, then those of the three answers.
+    for (link, is_picture) in links.zip([false, true, false, true, false, false, true]) {
+        let path = link.strip_prefix("https://example.org/chat").unwrap_or_else(|| panic!("{link}"));
+        assert!(path.starts_with("/media/pm/"), "{link}");
+        // A proxy may take the path off, or leave it.
+        for path in [path.to_owned(), format!("/chat{path}")] {
+            let opened = bob.download(&path).await;
+            let kind = opened.header("content-type");
+            if is_picture {
+                assert!(!opened.expect(200).is_empty() && kind.starts_with("image/"), "{path}: {kind}");
+            } else {
+                assert_eq!((opened.expect(200), kind), (&*sent.bytes, PDF), "{path}");
+            }
+        }
+    }
+}
+
+#[both_databases]
 async fn a_link_with_any_character_changed_opens_nothing() {
     let (_server, ann, bob) = ann_and_bob().await;
     let sent = Sent::from(&ann, &bob).await;

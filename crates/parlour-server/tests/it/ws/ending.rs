@@ -1,5 +1,5 @@
 use parlour_testkit::{Heard, TestServer, both_databases};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 #[both_databases]
@@ -33,6 +33,17 @@ async fn a_stop_closes_every_socket_and_ends_every_stream() {
     assert_eq!(server.app.hub.open(), 0);
 }
 
+/// Asserts what the official client is told of its member's account, to the last field.
+#[track_caller]
+fn assert_tells(frame: &Value, activity_type: i64, name: &str, server: &TestServer) {
+    assert_eq!(frame["data"]["activity_type"], activity_type, "{frame}");
+    let told = &frame["data"]["notification_obj"];
+    let sid = &told["sid"];
+    assert!(sid.is_string(), "{frame}");
+    let at = server.now();
+    assert_eq!(*told, json!({ "type": name, "sid": sid, "is_new": true, "active_at": at, "blocked_settings": null }));
+}
+
 #[both_databases]
 async fn a_blocked_member_is_told_and_closed_and_may_come_back_to_read() {
     let server = TestServer::start().await;
@@ -41,10 +52,7 @@ async fn a_blocked_member_is_told_and_closed_and_may_come_back_to_read() {
     let mut anns = server.official(&ann).await;
     let began = Instant::now();
     server.upsert(json!({ "id": 2, "status": "b" })).await;
-    let frame = official.json().await;
-    assert_eq!(frame["data"]["activity_type"], 74);
-    assert_eq!(frame["data"]["notification_obj"]["type"], "blocked_user");
-    assert!(frame["data"]["notification_obj"]["sid"].is_string());
+    assert_tells(&official.json().await, 74, "blocked_user", &server);
     assert_eq!(official.other().await, Heard::Closed(1008, "the account was blocked".into()));
     stream.event("ready").await;
     stream.event("unread").await;
@@ -55,9 +63,7 @@ async fn a_blocked_member_is_told_and_closed_and_may_come_back_to_read() {
     ann.send(&bob, "are you there?").await;
     assert_eq!(official.json().await["data"]["activity_type"], 37);
     server.upsert(json!({ "id": 2, "status": "a" })).await;
-    let frame = official.json().await;
-    assert_eq!(frame["data"]["activity_type"], 83);
-    assert_eq!(frame["data"]["notification_obj"]["type"], "unblocked_user");
+    assert_tells(&official.json().await, 83, "unblocked_user", &server);
     bob.send(&ann, "yes").await;
     assert_eq!(anns.json().await["data"]["activity_type"], 37, "nobody else was closed or told");
 }

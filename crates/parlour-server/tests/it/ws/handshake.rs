@@ -53,6 +53,25 @@ async fn who_has_no_good_token_gets_no_socket() {
 }
 
 #[both_databases]
+async fn a_socket_outlives_its_token() {
+    let server = TestServer::start().await;
+    let (_, bob) = server.ann_and_bob().await;
+    let (mut official, mut stream) = (server.official(&bob).await, server.stream(&bob, None).await);
+    server.advance(Duration::from_secs(7200));
+    bob.get("/api/v2/pm/").await.refused(401, "token_not_valid");
+    let token = format!("__{}", bob.token().unwrap());
+    for path in [NOTIFY, "/ws/stream"] {
+        let answer = ask(&server.visitor(), path, &[("sec-websocket-protocol", &token)]).await;
+        answer.refused(401, "token_not_valid");
+    }
+    let sent = server.sign_in(1, "ann").send(&bob, "still there?").await;
+    let frame = official.json().await;
+    assert_eq!(frame["data"]["activity_type"], 37);
+    assert_eq!(frame["data"]["notification_obj"]["message"]["id"], sent["id"]);
+    assert_eq!(stream.event("message_created").await["message"]["id"], sent["id"]);
+}
+
+#[both_databases]
 async fn an_unknown_member_is_created_where_the_community_wants_that() {
     let server = TestServer::with(|config| config.auth.provision = ProvisionMode::OnFirstSight).await;
     let ann = server.sign_in(1, "ann");

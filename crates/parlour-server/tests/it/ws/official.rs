@@ -46,9 +46,37 @@ async fn a_message_arrives_as_the_official_client_reads_it() {
     assert_eq!(notification["message"], message);
     assert_eq!(message["message"], "&lt;b&gt;hello&lt;/b&gt; &amp; more");
     assert_eq!(notification["message"]["sender"]["username"], "ann");
-    assert_eq!(notification["message"]["group"], Value::Null);
+    assert_eq!(notification["message"].get("group"), Some(&Value::Null), "there, and null");
     assert_eq!(notification["snippet"], bob.inbox().await["results"][0]);
     assert_eq!(notification["snippet"]["thread_status"], "new");
+}
+
+#[both_databases]
+async fn a_pushed_file_opens_by_its_links() {
+    for public_url in ["", "https://example.org/chat"] {
+        let server = TestServer::with(|config| config.server.public_url = public_url.into()).await;
+        let (ann, bob) = server.ann_and_bob().await;
+        let (mut official, mut stream) = (server.official(&bob).await, server.stream(&bob, None).await);
+        let uuid = ann.upload("plan.txt", "text/plain", b"between two").await;
+        let picture = parlour_media::samples::png(1, false).unwrap();
+        let thumbnail = ann.upload_thumbnail(&uuid, "plan.png", "image/png", &picture).await;
+        let sent = ann.send_file(&bob, &thumbnail).await;
+        let message = bob.get(&format!("/api/v2/pm/{}/", sent["id"])).await.expect(200);
+        let frame = official.json().await;
+        let notification = &frame["data"]["notification_obj"];
+        assert_eq!((&notification["message"], &notification["snippet"]["headline"]), (&message, &json!("plan.txt")));
+        let event = stream.event("message_created").await;
+        assert_eq!((&event["message"], &event["thread"]["headline"]), (&message, &json!("plan.txt")));
+        let base = if public_url.is_empty() { server.url("") } else { public_url.to_owned() };
+        let open = async |name: &str| {
+            let link = message["file"][name].as_str().unwrap();
+            let path = link.strip_prefix(&base).unwrap_or_else(|| panic!("{link} is not below {base}"));
+            server.visitor().download(path).await
+        };
+        assert_eq!(open("url").await.expect(200), b"between two");
+        let picture = open("thumbnail").await;
+        assert!(!picture.expect(200).is_empty() && picture.header("content-type").starts_with("image/"));
+    }
 }
 
 #[both_databases]
@@ -79,18 +107,31 @@ async fn every_tab_of_the_receiver_hears_it_once_and_the_sender_never() {
     }
 }
 
+/// The next frame that tells of no message: what was taken back at once may have been told before.
+async fn no_message(socket: &mut WsClient) -> Value {
+    loop {
+        let frame = socket.json().await;
+        if frame["data"]["activity_type"] != 37 {
+            return frame;
+        }
+    }
+}
+
 #[both_databases]
 async fn taking_a_message_back_is_told_to_the_other_alone() {
     let server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
     let (mut anns, mut bobs) = (server.official(&ann).await, server.official(&bob).await);
+    let only = ann.send(&bob, "the only one").await;
+    ann.delete_message(&only["id"]).await;
+    let frame = no_message(&mut bobs).await;
+    let notification = &frame["data"]["notification_obj"];
+    assert_eq!(notification["message"]["id"], only["id"]);
+    assert_eq!(notification.get("snippet"), Some(&Value::Null), "the thread has left the inbox");
     let stays = ann.send(&bob, "stays").await;
     let sent = ann.send(&bob, "goes").await;
     ann.delete_message(&sent["id"]).await;
-    let mut frame = bobs.json().await;
-    while frame["data"]["activity_type"] == 37 {
-        frame = bobs.json().await;
-    }
+    let frame = no_message(&mut bobs).await;
     let data = &frame["data"];
     assert_eq!((&data["activity_type"], &data["thread_id"]), (&json!(105), &sent["thread_id"]));
     let notification = &data["notification_obj"];
@@ -107,6 +148,25 @@ async fn taking_a_message_back_is_told_to_the_other_alone() {
     assert_eq!(notification["message"], bob.get(&format!("/api/v2/pm/{}/", stays["id"])).await.expect(200));
     assert!(!frame.to_string().contains("stays"));
     nothing_else(&mut anns, &bob, &ann).await;
+    nothing_else(&mut bobs, &ann, &bob).await;
+}
+
+#[both_databases]
+async fn typing_and_presence_are_not_for_the_official_client() {
+    let server = TestServer::with(|config| config.live.presence_grace = "0s".parse_duration()).await;
+    let (ann, bob) = server.ann_and_bob().await;
+    ann.send(&bob, "before").await;
+    let mut bobs = server.official(&bob).await;
+    // Another client of Bob's says when each was told.
+    let mut stream = server.stream(&bob, None).await;
+    stream.event("unread").await;
+    ann.post("/api/v2/pm/typing/", json!({ "user": bob.id })).await.expect(204);
+    assert_eq!(stream.event("typing").await["user_id"], ann.id);
+    let anns = server.stream(&ann, None).await;
+    let presence = |is_online: bool| json!({ "type": "presence", "user_id": ann.id, "is_online": is_online });
+    assert_eq!(stream.event("presence").await, presence(true));
+    anns.close().await;
+    assert_eq!(stream.event("presence").await, presence(false));
     nothing_else(&mut bobs, &ann, &bob).await;
 }
 
