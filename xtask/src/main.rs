@@ -1,12 +1,12 @@
 //! The project's own commands. `cargo xtask test` is what CI runs; nothing needs to be installed before it but a Rust toolchain.
 
 mod bench;
+mod clients;
 mod corpus;
 mod fuzz;
 mod postgres;
 mod process;
 mod schemathesis;
-mod screenshot;
 mod test;
 mod tools;
 mod torture;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  test                     everything CI checks: format, lints, tests, the official SDK against a running server
+  test                     everything CI checks: format, lints, tests, the official SDK and UI against a running server
   bench [--quick] [--json] [--only NAME] [--scale N] [--database postgres]
                            measures every figure beside its floor and its bar
   bench --profile LOAD     shows where a server spends its time: thread, thread-cold, inbox, inbox-cold or send
@@ -27,7 +27,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                            kills the server, cuts its power, fills its disk, floods it, and counts what is lost; --small needs no root
   postgres [COMMAND]       a PostgreSQL server for COMMAND, or for `cargo test` in another terminal, until Ctrl-C
   docs                     writes the generated files again: parlour.example.toml, docs/CONFIGURATION.md
-  screenshot               takes docs/images/api-docs.png of a running demo, in a real browser
+  screenshot               takes the pictures in docs/images of a running demo, in a real browser
   corpus convert FILE      turns a chat corpus (one conversation a line, plain or gzip) into an import, on standard output
   corpus check FILE        imports that corpus into a fresh server and reads every message back through the API";
 
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         ["torture", arguments @ ..] => torture::torture(arguments),
         ["postgres", on_it @ ..] => postgres::postgres(on_it),
         ["docs"] => test::write_generated_files(),
-        ["screenshot"] => screenshot::screenshot(),
+        ["screenshot"] => clients::screenshot(),
         ["corpus", "convert", file] => corpus::convert(file),
         ["corpus", "check", file] => corpus::check(file),
         _ => {

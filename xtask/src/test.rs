@@ -1,14 +1,12 @@
 //! Everything that CI checks.
 
+use crate::clients::{look_at_pages, official_sdk, official_ui};
 use crate::fuzz;
 use crate::postgres::{TestServer, private_servers_can_be_started};
-use crate::process::{cargo, command, root, run, tested_binaries};
+use crate::process::{cargo, root, run, tested_binaries};
 use crate::schemathesis;
-use crate::screenshot::look_at_pages;
-use crate::tools::{NODE, NPM, ensure_tool};
 use crate::torture::torture_a_little;
 use anyhow::Result;
-use std::path::Path;
 use std::time::Instant;
 
 pub(crate) fn test() -> Result<()> {
@@ -32,11 +30,8 @@ pub(crate) fn test() -> Result<()> {
         run(postgres.tell(&mut tests))
     })?;
     let [parlour, torturer] = &tested_binaries()?;
-    step("the official SDK", || {
-        ensure_tool(&NODE)?;
-        ensure_tool(&NPM)?;
-        official_sdk(parlour, &postgres)
-    })?;
+    step("the official SDK", || official_sdk(parlour, &postgres))?;
+    step("the official UI in a browser", || official_ui(parlour))?;
     step("nothing is lost", || torture_a_little(parlour, torturer))?;
     step("the pages in a browser", || look_at_pages(parlour, None))?;
     step("Schemathesis", || schemathesis::run_schemathesis(parlour, schemathesis::EXAMPLES))?;
@@ -51,13 +46,6 @@ fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = work()?;
     println!("== {name}: passed in {} s", started.elapsed().as_secs());
     Ok(done)
-}
-
-/// The SelfCommunity SDK from npm, unmodified, in node, against a server of its own.
-fn official_sdk(binary: &Path, postgres: &TestServer) -> Result<()> {
-    let folder = root().join("tests/clients/sdk");
-    run(command("npm", &["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
-    run(postgres.tell(command("npm", &["test"]).current_dir(&folder).env("PARLOUR_BIN", binary)))
 }
 
 /// Writes the files that are made from the code. A test holds them true.

@@ -1,4 +1,5 @@
-// The API's documentation page in a real browser: it shows the API, works offline, and loads nothing from elsewhere.
+// The pages of a demo in a real browser, the first one and the API's documentation: they show what they should, work offline, and load
+// nothing from elsewhere.
 //
 // PARLOUR_URL is a running server. With PICTURE, a screenshot is left there.
 import assert from 'node:assert/strict';
@@ -20,7 +21,9 @@ const browser = await chromium.launch({
   ],
 });
 try {
-  const page = await browser.newPage({ viewport: { width: 1200, height: 1500 } });
+  const context = await browser.newContext({ viewport: { width: 1200, height: 1500 } });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  const page = await context.newPage();
   const foreign = [];
   const complaints = [];
   page.on('request', (request) => {
@@ -30,7 +33,18 @@ try {
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error)));
 
-  await page.goto(`${url}/docs`);
+  await page.goto(`${url}/`);
+  assert.equal(await page.title(), 'Parlour');
+  const members = page.locator('tr');
+  assert.equal(await members.count(), 12, 'every member of the demo');
+  const deniz = members.filter({ hasText: 'Deniz Aydın' });
+  await deniz.getByRole('button', { name: 'Copy' }).click();
+  await deniz.getByRole('button', { name: 'Copied' }).waitFor();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  assert.equal(copied, await deniz.locator('code').textContent());
+  assert.match(copied, /^curl 'http:\/\/[^']+\/api\/v2\/pm\/\?thread=5' -H 'Authorization: Bearer [^']+'$/);
+
+  await page.getByRole('link', { name: 'The API, to read and to try' }).click();
   await page.getByText('Get a thread, or list the conversations').waitFor({ timeout: 60_000 });
   assert.equal(await page.title(), 'Parlour API');
 
@@ -47,7 +61,7 @@ try {
     await page.waitForFunction(() => document.fonts.status === 'loaded');
     await page.screenshot({ path: process.env.PICTURE });
   }
-  console.log('the documentation page shows the API and loads nothing from elsewhere');
+  console.log('the first page and the documentation show what they should and load nothing from elsewhere');
 } finally {
   await browser.close();
 }
