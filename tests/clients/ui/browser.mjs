@@ -99,8 +99,8 @@ const watch = (tab) => {
 };
 
 /** A tab in which somebody is signed in, once the page shows their conversations. */
-export const signIn = async (member) => {
-  const context = await browser.newContext({viewport: {width: 1280, height: 800}, locale: 'en-GB', timezoneId: 'Europe/Berlin'});
+export const signIn = async (member, viewport = {width: 1280, height: 800}) => {
+  const context = await browser.newContext({viewport, locale: 'en-GB', timezoneId: 'Europe/Berlin'});
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   const tab = {page, member, log: [], trouble: [], calls: [], sockets: [], isLive: false, leaving: false};

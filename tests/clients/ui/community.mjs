@@ -106,7 +106,7 @@ export const parlour = async (args, input = '') => {
   return said.stdout.trim();
 };
 
-const bringIn = (lines) => {
+export const bringIn = (lines) => {
   const rows = [{type: 'parlour', version: 1}, ...lines];
   return parlour(['import', '--strict', '-'], rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
 };
@@ -117,8 +117,10 @@ let lastId = 6;
 export const strangers = async (...names) => {
   const people = names.map((name) => ({id: (lastId += 1), username: `${name}${lastId}`}));
   await bringIn(people.map(({id, username}) => ({type: 'user', id, username})));
-  return Promise.all(people.map(async (person) => ({...person, token: await parlour(['token', '--user', String(person.id)])})));
+  return Promise.all(people.map(async (person) => ({...person, token: await tokenOf(person)})));
 };
+
+export const tokenOf = ({id}) => parlour(['token', '--user', String(id)]);
 
 export const follow = (pairs) => bringIn(pairs.map(([follower, followed]) => ({type: 'follow', follower: follower.id, followed: followed.id})));
 

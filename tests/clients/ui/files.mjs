@@ -10,13 +10,11 @@ export const picture = {
   ),
 };
 
-/** A page with one line on it. */
-export const document = (name, line) => {
-  const content = `BT /F1 36 Tf 60 720 Td (${line}) Tj ET`;
+const pdf = (name, [width, height], content) => {
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R >>',
     '<< /Type /Pages /Kids [3 0 R] /Count 1 >>',
-    '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>',
+    `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${width} ${height}] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>`,
     `<< /Length ${content.length} >>\nstream\n${content}\nendstream`,
     '<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>',
   ];
@@ -29,6 +27,26 @@ export const document = (name, line) => {
   const table = `xref\n0 ${places.length + 1}\n0000000000 65535 f \n${places.join('')}`;
   const trailer = `trailer\n<< /Size ${places.length + 1} /Root 1 0 R >>\nstartxref\n${file.length}\n%%EOF\n`;
   return {name, mimeType: 'application/pdf', buffer: Buffer.from(file + table + trailer, 'latin1')};
+};
+
+const words = (x, y, size, line) => `BT /F1 ${size} Tf ${x} ${y} Td (${line}) Tj ET\n`;
+
+/** An upright page with one line on it. */
+export const document = (name, line) => pdf(name, [595, 842], words(60, 720, 36, line));
+
+/** A plan of beds. The lower part of the page stays empty, because the UI's download button covers it. */
+export const drawing = (name) => {
+  const beds = [
+    ['Tomatoes', 40, 430, 250, 200, '0.86 0.38 0.28'],
+    ['Beans', 310, 430, 220, 200, '0.42 0.62 0.34'],
+    ['Courgettes', 550, 430, 250, 200, '0.93 0.75 0.33'],
+    ['Herbs', 40, 270, 370, 130, '0.55 0.70 0.52'],
+    ['Strawberries', 430, 270, 370, 130, '0.80 0.45 0.50'],
+  ];
+  const drawn = beds.map(([what, x, y, width, height, colour]) =>
+    `${colour} rg ${x} ${y} ${width} ${height} re f 1 1 1 rg\n${words(x + 20, y + height - 44, 30, what)}`
+  );
+  return pdf(name, [842, 720], `0.2 0.25 0.2 rg\n${words(40, 660, 34, 'Watering plan, August')}${drawn.join('')}`);
 };
 
 /** A text of so many bytes, no two lines of which are alike. */
