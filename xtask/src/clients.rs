@@ -17,9 +17,8 @@ pub(crate) fn screenshot() -> Result<()> {
     let parlour = release_binary()?;
     look_at_pages(&parlour, Some(&images.join("api-docs.png")))?;
     let ui = official_page()?;
-    let (_data, server) = demo(&parlour)?;
     let mut script = command("node", &["picture.mjs"]);
-    run(script.current_dir(&ui).env("PARLOUR_URL", &server.url).env("PICTURE", images.join("official-ui.png")))
+    run(script.current_dir(&ui).env("PARLOUR_BIN", &parlour).env("PICTURE", images.join("official-ui.png")))
 }
 
 /// The SelfCommunity SDK, in node, against a server of its own.
