@@ -1,8 +1,8 @@
 //! Readers of the live stream who come and go, and a server that is killed, while members write to each other.
 //!
 //! Asserted: every client of a member's stream, through whichever door, sees the same events, each once, in one order: that of the threads
-//! as they are read afterwards. Nothing acknowledged is missing, and nothing else is there. A socket of the official client is pushed each
-//! message to its member once, as long as it is connected.
+//! as they are read afterwards, and is told last how much is unread. Nothing acknowledged is missing, and nothing else is there. A socket of
+//! the official client is pushed each message to its member once, as long as it is connected.
 
 mod door;
 mod official;
@@ -45,11 +45,10 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let mut senders = Senders::new(&community, 11);
     let listened = listen(context, &start, &mut senders, kills, &mut report)?;
     let server = start.ready()?;
-    // Before anybody reads, which changes it.
-    let inboxes = inboxes(&mut server.client(), &community)?;
+    let partners = partners(&mut server.client(), &community)?;
     let checked = senders.check(&community, server.address, &mut report.problems)?;
     let mut problems = Vec::new();
-    let seen = compare(&mut server.client(), &community, (&senders, &inboxes), &listened.readers, &mut problems)?;
+    let seen = compare(&mut server.client(), &community, (&senders, &partners), &listened.readers, &mut problems)?;
     let pushed = official::compare(&listened.sessions, &senders, &mut problems);
     tell(&mut report, problems);
     report.problems.extend(senders.tally.take_problems_and_faults());
@@ -199,9 +198,13 @@ fn tell(report: &mut Report, problems: Vec<String>) {
     }
 }
 
-/// Every member's partners, with how much of each is unread.
-fn inboxes(client: &mut Client, community: &Community) -> Result<Vec<Vec<(i64, i64)>>> {
-    community.members.iter().map(|member| read_inbox(client, &member.token, member.id)).collect()
+/// With whom every member has a thread.
+fn partners(client: &mut Client, community: &Community) -> Result<Vec<Vec<i64>>> {
+    let partners = |member: &Member| {
+        let inbox = read_inbox(client, &member.token, member.id)?;
+        Ok(inbox.into_iter().map(|(partner, _)| partner).collect())
+    };
+    community.members.iter().map(partners).collect()
 }
 
 /// What was compared of the streams.
@@ -216,16 +219,15 @@ struct Seen {
 fn compare(
     client: &mut Client,
     community: &Community,
-    (senders, inboxes): (&Senders<'_>, &[Vec<(i64, i64)>]),
+    (senders, partners): (&Senders<'_>, &[Vec<i64>]),
     readers: &[Reader],
     problems: &mut Vec<String>,
 ) -> Result<Seen> {
     let mut seen = Seen::default();
     for (index, member) in community.members.iter().enumerate() {
         let expected = expected(senders, index);
-        let inbox = &inboxes[index];
         let mut threads = BTreeMap::new();
-        for (partner, _) in inbox {
+        for partner in &partners[index] {
             let (rows, _) = read_thread(client, &member.token, *partner)?;
             threads.insert(*partner, rows.into_iter().map(|row| row.id).collect::<Vec<_>>());
         }

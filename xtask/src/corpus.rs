@@ -98,9 +98,8 @@ pub(crate) fn check(file: &str) -> Result<()> {
     }
     round_trip(&binary, Path::new(data_dir), folder.path())?;
     let server = Server::start(&binary, &["serve", "--data-dir", data_dir])?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let started = Instant::now();
-    let (messages, pages) = runtime.block_on(read_back(&threads, &server, &binary, data_dir))?;
+    let (messages, pages) = read_back(&threads, &server, &binary, data_dir)?;
     println!(
         "read back {messages} messages of {} threads on {pages} pages, in {:.1} s: all there, in order",
         threads.len(),
@@ -147,8 +146,8 @@ fn import_file(binary: &Path, file: &Path, data_dir: &str) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-async fn read_back(threads: &Threads, server: &Server, binary: &Path, data_dir: &str) -> Result<(usize, usize)> {
-    let http = reqwest::Client::new();
+fn read_back(threads: &Threads, server: &Server, binary: &Path, data_dir: &str) -> Result<(usize, usize)> {
+    let http = ureq::agent();
     let (mut messages, mut pages) = (0, 0);
     for ((one, other), expected) in threads {
         let user = one.to_string();
@@ -156,7 +155,8 @@ async fn read_back(threads: &Threads, server: &Server, binary: &Path, data_dir: 
         let mut found: Vec<Value> = Vec::new();
         let mut next = Some(format!("{}/api/v2/pm/?user={other}&limit={LIMIT}", server.url));
         while let Some(url) = next {
-            let page: Value = http.get(url).bearer_auth(token.trim()).send().await?.error_for_status()?.json().await?;
+            let answer = http.get(url).header("Authorization", format!("Bearer {}", token.trim())).call()?;
+            let page: Value = serde_json::from_reader(answer.into_body().into_reader())?;
             ensure!(page["count"] == expected.len(), "thread {one}-{other} counts {}", page["count"]);
             let mut rows = page["results"].as_array().context("results")?.clone();
             rows.extend(found);

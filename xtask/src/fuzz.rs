@@ -8,7 +8,7 @@ use crate::tools::{CXX, ensure_tool};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -45,13 +45,18 @@ pub(crate) fn fuzz(mut arguments: &[&str]) -> Result<()> {
 /// target has learned is kept in `target/fuzz/corpus/NAME`, for the next run.
 pub(crate) fn run_targets(seconds: u64, only: Option<&str>) -> Result<()> {
     ensure!(seconds > 0, "a target runs for at least a second");
-    let mut targets: Vec<String> = std::fs::read_dir(root().join("fuzz/fuzz_targets"))?
-        .filter_map(|file| Some(file.ok()?.path().file_stem()?.to_str()?.to_owned()))
-        .filter(|name| only.is_none_or(|only| name == only))
-        .collect();
-    targets.sort();
-    ensure!(!targets.is_empty(), "there is no such target; see fuzz/fuzz_targets");
+    let targets = targets(only)?;
     let binaries = build()?;
+    run_built(&binaries, targets, seconds)
+}
+
+/// The same of targets that a [`Build`] has built.
+pub(crate) fn run_all(build: Build, seconds: u64) -> Result<()> {
+    let binaries = build.finish()?;
+    run_built(&binaries, targets(None)?, seconds)
+}
+
+fn run_built(binaries: &Path, targets: Vec<String>, seconds: u64) -> Result<()> {
     let waiting = Mutex::new(targets.into_iter());
     let work = || -> Result<()> {
         let mut result = Ok(());
@@ -59,7 +64,7 @@ pub(crate) fn run_targets(seconds: u64, only: Option<&str>) -> Result<()> {
             let next = waiting.lock().map_err(|_| anyhow!("another target's runner panicked"))?.next();
             let Some(target) = next else { return result };
             // The others go on, so that one run shows everything there is to see.
-            result = result.and(run_target(&binaries, &target, seconds));
+            result = result.and(run_target(binaries, &target, seconds));
         }
     };
     std::thread::scope(|scope| {
@@ -68,8 +73,62 @@ pub(crate) fn run_targets(seconds: u64, only: Option<&str>) -> Result<()> {
     })
 }
 
+/// All targets, or only one, by name.
+fn targets(only: Option<&str>) -> Result<Vec<String>> {
+    let mut targets: Vec<String> = std::fs::read_dir(root().join("fuzz/fuzz_targets"))?
+        .filter_map(|file| Some(file.ok()?.path().file_stem()?.to_str()?.to_owned()))
+        .filter(|name| only.is_none_or(|only| name == only))
+        .collect();
+    targets.sort();
+    ensure!(!targets.is_empty(), "there is no such target; see fuzz/fuzz_targets");
+    Ok(targets)
+}
+
+/// A build beside other work that leaves a processor free, such as waiting for a browser. Given up when it is dropped.
+pub(crate) struct Build {
+    child: Child,
+    log: PathBuf,
+    binaries: PathBuf,
+}
+
+impl Build {
+    pub(crate) fn start() -> Result<Self> {
+        let (mut build, binaries) = cargo_build()?;
+        let folder = target_folder().join("fuzz");
+        std::fs::create_dir_all(&folder)?;
+        // Another step is speaking.
+        let log = folder.join("build.log");
+        let written = File::create(&log)?;
+        let child = build.stdout(written.try_clone()?).stderr(written).spawn()?;
+        Ok(Self { child, log, binaries })
+    }
+
+    /// Waits for its end and answers where the targets are.
+    fn finish(mut self) -> Result<PathBuf> {
+        let status = self.child.wait()?;
+        let said = || std::fs::read_to_string(&self.log).unwrap_or_default();
+        ensure!(status.success(), "the fuzz targets were not built:\n{}", last_lines(&said()));
+        Ok(self.binaries.clone())
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed, and need not be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Builds all targets and answers where they are.
 fn build() -> Result<PathBuf> {
+    let (mut build, binaries) = cargo_build()?;
+    run(&mut build)?;
+    Ok(binaries)
+}
+
+/// What builds all targets, and where they are then.
+fn cargo_build() -> Result<(Command, PathBuf)> {
     ensure_tool(&CXX)?;
     let version = output(Command::new("rustc").arg("-vV").current_dir(root()))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names its host")?;
@@ -79,8 +138,7 @@ fn build() -> Result<PathBuf> {
     let arguments = ["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bins", "--target", host];
     let mut build = cargo(&[&arguments[..], &["--target-dir", folder_text]].concat());
     build.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", FLAGS);
-    run(&mut build)?;
-    Ok(folder.join(host).join("release"))
+    Ok((build, folder.join(host).join("release")))
 }
 
 fn run_target(binaries: &Path, target: &str, seconds: u64) -> Result<()> {
@@ -103,15 +161,18 @@ fn run_target(binaries: &Path, target: &str, seconds: u64) -> Result<()> {
     let said = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
     let runs = figure(&said, "stat::number_of_executed_units:").unwrap_or(0);
     if !status {
-        let end: Vec<&str> = said.lines().rev().take(40).collect();
-        let end: Vec<&str> = end.into_iter().rev().collect();
-        bail!("fuzz target {target} failed, its input is in {}:\n{}", artifacts.display(), end.join("\n"));
+        bail!("fuzz target {target} failed, its input is in {}:\n{}", artifacts.display(), last_lines(&said));
     }
     let covered = said.lines().rev().find_map(|line| figure(line, "cov:")).unwrap_or(0);
     // A build without instrumentation would run, see nothing and pass.
     ensure!(covered > 100 && runs > 100, "fuzz target {target} does not see what it reaches: {}", log.display());
     println!("{target}: {runs} inputs in {seconds} s, {covered} places reached, nothing found");
     Ok(())
+}
+
+fn last_lines(text: &str) -> String {
+    let end: Vec<&str> = text.lines().rev().take(40).collect();
+    end.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
 /// Runs a program to its end, and says whether it was content. One that hangs is ended.

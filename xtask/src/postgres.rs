@@ -74,8 +74,12 @@ pub(crate) fn postgres(on_it: &[&str]) -> Result<()> {
     println!("export {VARIABLE}='{}'", server.url);
     if server.private.is_some() {
         println!("It runs until Ctrl-C.");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(tokio::signal::ctrl_c())?;
+        let (tell, told) = std::sync::mpsc::channel();
+        ctrlc::set_handler(move || {
+            // Somebody waits for it.
+            let _ = tell.send(());
+        })?;
+        told.recv()?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::Caller;
 use crate::cards::{Card, Cards, CardsAt};
 use crate::error::{Error, Result};
+use crate::rules::Rules;
 use parlour_store::relations::Relation;
 use parlour_store::users::{Account, People, SearchScope};
 use parlour_store::{Read, Tx, users};
@@ -60,7 +61,16 @@ pub(crate) fn active(account: Option<Account>) -> Result<Account> {
     }
 }
 
-/// Whether `sender` may write to `receiver` (contract §6.2). This alone decides sending, `can_send_pm_to` and search.
+/// Whether the community has private messages at all (contract §6.2): without them nobody may do anything with them.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub const fn admit_messages(rules: &Rules) -> Result<()> {
+    if rules.private_messages { Ok(()) } else { Err(Error::Forbidden("Private messages are switched off.")) }
+}
+
+/// Whether `sender` may write to `receiver` where there are private messages (contract §6.2). This decides sending, `can_send_pm_to` and
+/// search.
 #[must_use]
 pub fn can_send(sender: &Account, receiver: &Account, relation: Relation) -> bool {
     sender.status == UserStatus::Approved

@@ -6,6 +6,8 @@ use crate::limits::LimitRules;
 /// How much, how many, how long, how often.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rules {
+    /// Whether the community has private messages at all (contract §6.2).
+    pub private_messages: bool,
     /// Characters of a message at the most (contract §2.5).
     pub max_message_chars: usize,
     /// Recipients of one send at the most.
@@ -33,6 +35,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            private_messages: true,
             max_message_chars: 10_000,
             max_recipients: 100,
             delete_window_micros: 60_000_000,

@@ -59,9 +59,9 @@ pub async fn run(app: App, listeners: Vec<TcpListener>, shutdown: impl Future<Ou
     ];
     let graceful = watch::Sender::new(());
     let mut shutdown = std::pin::pin!(shutdown);
-    loop {
+    for turn in 0.. {
         let accepted = tokio::select! {
-            accepted = accept(&listeners, &connections) => accepted,
+            accepted = accept(&listeners, turn, &connections) => accepted,
             () = &mut shutdown => break,
         };
         if let Some((stream, peer, place)) = accepted {
@@ -92,13 +92,16 @@ pub async fn run(app: App, listeners: Vec<TcpListener>, shutdown: impl Future<Ou
     }
 }
 
+/// Takes the next connection. Each `turn` another listener comes first, so that a busy one cannot keep the others waiting.
 async fn accept(
     listeners: &[TcpListener],
+    turn: usize,
     connections: &Arc<Semaphore>,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(connections).acquire_owned().await.ok()?;
     let next = |context: &mut Context<'_>| {
-        let mut accepted = listeners.iter().map(|listener| listener.poll_accept(context));
+        let (later, first) = listeners.split_at(turn % listeners.len().max(1));
+        let mut accepted = first.iter().chain(later).map(|listener| listener.poll_accept(context));
         accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
     };
     match std::future::poll_fn(next).await {

@@ -1,5 +1,6 @@
 //! Who follows whom, and who has hidden whom.
 
+use crate::batch::{Batch, Column, ask_all};
 use crate::db::{Param, Read, Tx, params};
 use crate::error::Result;
 use crate::users::{hidden, next_directory_version};
@@ -36,6 +37,25 @@ pub fn between(read: &Read<'_>, user: UserId, other: UserId) -> Result<Relation>
 /// A failure of the store.
 pub fn follows(read: &Read<'_>, follower: UserId, followed: UserId) -> Result<bool> {
     exists(read, "select 1 from follows where follower_id = ?1 and followed_id = ?2", params![follower, followed])
+}
+
+/// Those of `others` who are there, each with whether `follower` follows them.
+///
+/// # Errors
+/// A failure of the store.
+pub fn follows_among(read: &Read<'_>, follower: UserId, others: &[UserId]) -> Result<Vec<(UserId, bool)>> {
+    const SQL: &str = "select u.id, exists (select 1 from follows f where f.follower_id = ?1 and f.followed_id = u.id)
+         from users u where u.id = ?2";
+    let columns = vec![
+        Column::Ints(vec![follower.get(); others.len()]),
+        Column::Ints(others.iter().map(|other| other.get()).collect()),
+    ];
+    let mut found = Vec::with_capacity(others.len());
+    ask_all(read, &[Batch::new(SQL, columns)], |_, _, row, first| {
+        found.push((row.user_id(first)?, row.flag(first + 1)?));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Lets `follower` follow `followed` and answers whether that is new.

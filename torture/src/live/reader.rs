@@ -106,6 +106,10 @@ impl Reader {
         self.problems.push(format!("a {:?} of member {} {what}", self.door, self.member));
     }
 
+    fn is_at_cursor(&self, ends: &OnceLock<Vec<End>>) -> bool {
+        ends.get().is_some_and(|ends| ends[self.member].cursor == self.cursor)
+    }
+
     /// Whether it stands at the end. Who asks again and again is told what is unread behind events alone.
     fn stands_at(&self, end: &End) -> bool {
         let knows_unread = match self.unread {
@@ -132,7 +136,8 @@ impl Reader {
         let until = Instant::now() + Duration::from_millis(self.random.u64(50..3_000));
         let mut is_first = true;
         let mut texts = 0;
-        while texts < stays {
+        // At the end it stays until it was told right what is unread: a new connection would be told anew.
+        while texts < stays || self.is_at_cursor(ends) {
             match stream.next(LOOK) {
                 Ok(Some(object)) => {
                     texts += 1;
@@ -146,7 +151,7 @@ impl Reader {
                     break;
                 }
                 Ok(None) if self.is_late(ends).is_some() => break,
-                Ok(None) if stays < usize::MAX && Instant::now() > until => break,
+                Ok(None) if stays < usize::MAX && Instant::now() > until && !self.is_at_cursor(ends) => break,
                 Ok(None) => {}
                 Err(Ended::Gone | Ended::Closed(1001 | 1012)) => return,
                 Err(Ended::Closed(code)) => return self.problem(&format!("was closed with {code}")),

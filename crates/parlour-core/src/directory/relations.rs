@@ -134,17 +134,10 @@ pub async fn is_hidden_by(core: &Core, caller: Caller, user: UserId) -> Result<b
 ///
 /// # Errors
 /// A failure of the store.
-pub async fn followed_among(core: &Core, caller: Caller, users: Vec<UserId>) -> Result<Vec<(UserId, bool)>> {
-    core.ask(caller, move |read, viewer| {
-        let mut found = Vec::with_capacity(users.len());
-        for user in users.iter().copied() {
-            if viewer.cards.get(user)?.is_some() {
-                found.push((user, relations::follows(read, viewer.id(), user)?));
-            }
-        }
-        Ok(found)
-    })
-    .await
+pub async fn followed_among(core: &Core, caller: Caller, mut users: Vec<UserId>) -> Result<Vec<(UserId, bool)>> {
+    users.sort_unstable();
+    users.dedup();
+    core.ask(caller, move |read, viewer| Ok(relations::follows_among(read, viewer.id(), &users)?)).await
 }
 
 /// Whom the caller has hidden.

@@ -29,11 +29,13 @@ pub struct UserAccess {
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn get_user(core: &Core, caller: Caller, id: UserId) -> Result<UserAccess> {
+    let has_messages = core.rules.private_messages;
     core.ask(caller, move |read, viewer| {
         let card = viewer.cards.get(id)?.ok_or(Error::NotFound)?;
         let relation = relations::between(read, viewer.id(), id)?;
         Ok(UserAccess {
-            can_send_pm_to: can_send(&Account::from(&viewer.card.user), &Account::from(&card.user), relation),
+            can_send_pm_to: has_messages
+                && can_send(&Account::from(&viewer.card.user), &Account::from(&card.user), relation),
             followed: relations::follows(read, viewer.id(), id)?,
             card,
         })

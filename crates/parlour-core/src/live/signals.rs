@@ -1,7 +1,7 @@
 //! What members let each other see beside messages: read receipts, typing, presence. Who shares what with whom is decided in the store's
 //! statements, both ways in one place.
 
-use crate::access::active;
+use crate::access::{active, admit_messages};
 use crate::threads::{ThreadRef, resolve};
 use crate::{Caller, Core, Error, Result};
 use parlour_store::seen::mark_seen as store_seen;
@@ -71,8 +71,9 @@ pub struct Typing {
 /// The caller is writing in a thread; `None` where nobody is to know.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a thread that the caller is not in, [`Error::Forbidden`] for a blocked caller.
+/// [`Error::NotFound`] for a thread that the caller is not in, [`Error::Forbidden`] for a blocked caller and where there are no messages.
 pub async fn begin_typing(core: &Core, caller: Caller, thread: ThreadRef) -> Result<Option<Typing>> {
+    admit_messages(&core.rules)?;
     core.ask(caller, move |read, viewer| {
         active(Some(Account::from(&viewer.card.user)))?;
         let member = member_of(read, viewer.id(), thread)?;

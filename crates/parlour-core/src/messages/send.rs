@@ -1,4 +1,4 @@
-use crate::access::{active, admitted, can_send};
+use crate::access::{active, admit_messages, admitted, can_send};
 use crate::limits::{Action, Allowance};
 use crate::rules::MAX_KEY_CHARS;
 use crate::{Caller, Core, Error, FieldProblem, Result};
@@ -77,6 +77,7 @@ pub struct SentMessages {
 /// [`Error::Invalid`] for a wrong field, [`Error::Forbidden`] for a blocked sender and a recipient who may not be written to,
 /// [`Error::KeyReused`] for a known key with another body, [`Error::TooOften`].
 pub async fn send_message(core: &Core, caller: Caller, request: SendRequest) -> Result<SentMessages> {
+    admit_messages(&core.rules)?;
     let (order, problems) = Order::read(core, caller, request);
     // A known key is answered whatever today's limits say; anything else that is wrong need not wait for the disk.
     if order.key.is_none() && !problems.is_empty() {

@@ -6,11 +6,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header;
+use http::uri::Authority;
+use http::{HeaderMap, header};
 use parlour_types::text::escape_html;
 use parlour_types::{ThreadId, UserId};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -45,7 +47,10 @@ code { font: 13px/1.4 ui-monospace, monospace; display: block; overflow: auto; w
 const SCRIPT: &str = "
 addEventListener('click', async ({target}) => {
   if (!target.matches('button')) return;
-  await navigator.clipboard.writeText(target.closest('tr').querySelector('code').textContent);
+  const code = target.closest('tr').querySelector('code');
+  // Only pages from this machine, or with TLS, may use the clipboard.
+  if (!navigator.clipboard) return getSelection().selectAllChildren(code);
+  await navigator.clipboard.writeText(code.textContent);
   target.textContent = 'Copied';
 });
 ";
@@ -59,8 +64,10 @@ static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// What runs here.
-pub async fn home(State(app): State<App>, BaseUrl(base): BaseUrl) -> Response {
-    let members = app.demo.get().map(|members| table(&app, &base, members)).unwrap_or_default();
+pub async fn home(State(app): State<App>, BaseUrl(base): BaseUrl, headers: HeaderMap) -> Response {
+    let members = app.demo.get().filter(|_| is_of_this_server(&app, &headers));
+    let members = members.map(|members| table(&app, &base, members)).unwrap_or_default();
+    let base = escape_html(&base);
     let page = format!(
         r#"<!DOCTYPE html>
 <html lang="en">
@@ -75,9 +82,9 @@ pub async fn home(State(app): State<App>, BaseUrl(base): BaseUrl) -> Response {
 <h1>Parlour <small>{version}</small></h1>
 <p>Private messages for a community. This server answers the private-message part of the SelfCommunity API v2.</p>
 <ul>
-<li><a href="docs/">The API, to read and to try</a></li>
-<li><a href="api/v2/openapi.json">The same as an OpenAPI document</a></li>
-<li><a href="readyz">Whether the server is ready</a></li>
+<li><a href="{base}/docs/">The API, to read and to try</a></li>
+<li><a href="{base}/api/v2/openapi.json">The same as an OpenAPI document</a></li>
+<li><a href="{base}/readyz">Whether the server is ready</a></li>
 </ul>
 {members}</body>
 </html>
@@ -92,6 +99,18 @@ pub async fn home(State(app): State<App>, BaseUrl(base): BaseUrl) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, page).into_response()
+}
+
+/// Whether a request names the server by a number, as this machine, or as it is configured. A page of another site whose name was made to lead
+/// here names that site.
+fn is_of_this_server(app: &App, headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else { return false };
+    let host = authority.host();
+    let configured = app.public_url.origin().and_then(|origin| origin.split_once("://"));
+    host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+        || host == "localhost"
+        || configured.is_some_and(|(_, configured)| configured == authority.as_str())
 }
 
 /// The members of a demo, each with a request that gets a thread of theirs.

@@ -61,6 +61,9 @@ pub(super) fn run(
             }
         });
         tracing::info!(%address, %data_dir, version = env!("CARGO_PKG_VERSION"), "listening");
+        for further in &listeners[1..] {
+            tracing::info!(address = %further.local_addr()?, "listening there too");
+        }
         listeners.extend(ready(&app, address).await?);
         let stop = async move {
             tokio::select! {

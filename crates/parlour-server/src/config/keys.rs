@@ -195,11 +195,11 @@ pub(super) const KEYS: &[Key] = &[
     key("preferences.configurations.url_template_live_stream", "Address of a live stream."),
     key(
         "preferences.other",
-        "Further preferences for pages of your own, such as { \"text.application_slogan1\" = \"Grow together\" }: texts, whole numbers, true or false.",
+        "Further preferences for pages of your own, such as { \"text.application_slogan1\" = \"Grow together\" }: texts, whole numbers, true or false. From the environment or a flag, the whole table.",
     ),
     key(
         "features.enabled",
-        "Features of the official UI that the community's other servers provide. What Parlour has, it says by itself.",
+        "Features of the official UI that the community's other servers provide, such as \"webhook\". By default none is told of.",
     ),
     key(
         "log.level",

@@ -149,10 +149,15 @@ impl Layers {
     /// Takes the keys of a section, and of those inside it.
     fn section(&mut self, section: &str, keys: Table, origin: &str) -> Result<(), ConfigError> {
         for (name, value) in keys {
+            let is_quoted = name.contains('.');
             let name = if section.is_empty() { name } else { format!("{section}.{name}") };
+            let is_section =
+                KEYS.iter().any(|key| key.name.strip_prefix(&*name).is_some_and(|rest| rest.starts_with('.')));
             match (find(&name), value) {
+                // A quoted name with a dot in it is no way into a section.
+                _ if is_quoted => return Err(unknown(&name, origin)),
                 (Some(key), value) => self.set(key, value, origin.to_owned()),
-                (None, Value::Table(keys)) => self.section(&name, keys, origin)?,
+                (None, Value::Table(keys)) if is_section => self.section(&name, keys, origin)?,
                 (None, _) => return Err(unknown(&name, origin)),
             }
         }
@@ -234,8 +239,8 @@ fn typed(key: &Key, text: &str, origin: &str) -> Result<Value, ConfigError> {
             Ok(Value::Array(items.map(|item| Value::String(item.into())).collect()))
         }
         Some(Value::Table(_)) => {
-            let written: Result<Table, _> = format!("value = {text}").parse();
-            let table = written.ok().and_then(|mut table| table.remove("value")).filter(Value::is_table);
+            let written = format!("value = {text}").parse::<Table>().ok().filter(|written| written.len() == 1);
+            let table = written.and_then(|mut written| written.remove("value")).filter(Value::is_table);
             table.ok_or_else(|| wrong("must be a table such as { \"section.name\" = \"text\" }"))
         }
         _ => Ok(Value::String(text.into())),
@@ -333,6 +338,9 @@ mod tests {
             ("[preferences.text]\napplication_name = 7\n", "preferences.text.application_name"),
             ("[preferences.addons]\nprivate_messages_enabled = \"yes\"\n", "private_messages_enabled"),
             ("[preferences]\ntext = 7\n", "preferences.text"),
+            ("[preferences.colours]\n", "preferences.colours"),
+            ("[server]\nlistne = {}\n", "server.listne"),
+            ("\"server.listen\" = \"127.0.0.1:1\"\n", "server.listen"),
             ("[preferences.other]\n\"configurations.follow_enabled\" = false\n", "configurations.follow_enabled"),
             ("[preferences.other]\n\"text.application_name\" = \"x\"\n", "preferences.text.application_name"),
             ("[preferences.other]\nslogan = \"x\"\n", "section.name"),
@@ -343,6 +351,34 @@ mod tests {
             let error = merge(file, &[], &[]).unwrap_err().to_string();
             assert!(error.contains(names), "{file}: {error}");
         }
+    }
+
+    #[test]
+    fn a_table_comes_as_one_value_from_the_environment_and_from_flags() {
+        let variable = |text: &str| merge("", &[("PARLOUR_PREFERENCES_OTHER", text)], &[]);
+        let config = variable("{ \"text.slogan\" = \"Grow\" }").unwrap();
+        assert_eq!(config.preferences.other["text.slogan"].as_str(), Some("Grow"));
+        let config = merge("", &[], &[("preferences.other", "{ \"text.size\" = 7 }")]).unwrap();
+        assert_eq!(config.preferences.other["text.size"].as_integer(), Some(7));
+        for wrong in ["Grow", "7", "[1]", "{ \"text.slogan\" =", "{}\nx = 1"] {
+            let error = variable(wrong).unwrap_err().to_string();
+            assert!(error.contains("preferences.other"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_and_what_is_given_as_an_example_are_configurations() {
+        let file = "[preferences.other]\n\"text.slogan\" = \"Grow \\\"and\\\" share\"\n\"text.size\" = 7\n[features]\nenabled = [\"webhook\"]\n";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("parlour.toml");
+        std::fs::write(&path, file).unwrap();
+        let layers = Layers::merge(Some(&path), [], &[]).unwrap();
+        assert_eq!(merge(&layers.print(), &[], &[]).unwrap(), layers.config().unwrap());
+        let all = crate::config::example()
+            .lines()
+            .map(|line| line.strip_prefix('#').unwrap_or(line))
+            .fold(String::new(), |text, line| text + if line.starts_with(' ') { "" } else { line } + "\n");
+        assert_eq!(merge(&all, &[], &[]).unwrap(), Config::default());
     }
 
     #[test]

@@ -433,6 +433,7 @@ impl Config {
     #[must_use]
     pub fn rules(&self) -> parlour_core::Rules {
         parlour_core::Rules {
+            private_messages: self.preferences.addons.private_messages_enabled,
             max_message_chars: self.messages.max_chars,
             max_recipients: self.messages.max_recipients,
             delete_window_micros: self.messages.delete_window.as_micros(),

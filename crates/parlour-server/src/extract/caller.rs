@@ -1,10 +1,10 @@
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use axum::extract::FromRequestParts;
-use http::StatusCode;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use parlour_core::Caller;
+use parlour_core::access::admit_messages;
 use parlour_core::directory;
 use parlour_types::ErrorCode;
 
@@ -29,7 +29,7 @@ pub(crate) async fn caller_of(app: &App, token: &str) -> Result<Caller> {
     Ok(Caller { user_id: claims.user_id })
 }
 
-/// What a community may switch off.
+/// Where all operations of private messages are, which a community may switch off.
 const PRIVATE_MESSAGES: &str = "/api/v2/pm/";
 
 /// A handler that takes a [`CallerFrom`] is for signed-in members; one without is public by visible choice.
@@ -39,10 +39,9 @@ impl FromRequestParts<App> for CallerFrom {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let caller = caller_of(app, bearer(parts)?).await?;
-        // Here, for every operation of theirs: each of them asks who calls (contract §6.2).
-        if !app.config.preferences.addons.private_messages_enabled && parts.uri.path().starts_with(PRIVATE_MESSAGES) {
-            let message = "Private messages are switched off.";
-            return Err(ApiError::new(StatusCode::FORBIDDEN, ErrorCode::PermissionDenied, message));
+        // Every operation asks here who calls.
+        if parts.uri.path().starts_with(PRIVATE_MESSAGES) {
+            admit_messages(&app.core.rules)?;
         }
         Ok(Self(caller))
     }

@@ -245,7 +245,10 @@ impl Demo {
     }
 
     pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
-        let mut command = parlour(data, &[&["demo", "--listen", "127.0.0.1:0"], flags].concat());
+        Self::start_command(parlour(data, &[&["demo", "--listen", "127.0.0.1:0"], flags].concat()))
+    }
+
+    pub(crate) fn start_command(mut command: Command) -> Self {
         let mut process = Background(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
         let mut introduction = String::new();
         for line in BufReader::new(process.0.stdout.take().unwrap()).lines() {
@@ -272,7 +275,7 @@ impl Demo {
     }
 
     /// The printed curl line of the `nth` member, run by a real curl-like shell: here, by its address and token.
-    fn request(&self, nth: usize) -> (String, String) {
+    pub(crate) fn request(&self, nth: usize) -> (String, String) {
         let line = self.introduction.split("curl -X GET '").nth(nth + 1).unwrap();
         let address = line.split('\'').next().unwrap();
         let token = line.split("Bearer ").nth(1).unwrap().split('\'').next().unwrap();

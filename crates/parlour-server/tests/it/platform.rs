@@ -1,7 +1,7 @@
 //! What the official UI asks a whole platform for: preferences and features before anybody signed in, lists of what Parlour does not have,
 //! connections, which are none, and the first page.
 
-use super::cli::{Demo, parlour, serve_with};
+use super::cli::{Demo, done, parlour, serve_with};
 use parlour_testkit::{Member, TestServer, both_databases, http_client};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -132,15 +132,43 @@ async fn preferences_and_features_are_the_communitys_own() {
 async fn without_private_messages_nothing_of_them_answers_and_nothing_is_lost() {
     let mut server = TestServer::start().await;
     let (ann, bob) = server.ann_and_bob().await;
-    ann.send(&bob, "before").await;
+    let sent = ann.send(&bob, "before").await;
     server.restart_with(|config| config.preferences.addons.private_messages_enabled = false).await;
     assert_eq!(preferences(&server).await["addons.private_messages_enabled"], json!(false));
     let ann = server.sign_in(1, "ann");
-    for path in ["/api/v2/pm/", "/api/v2/pm/?user=2", "/api/v2/pm", "/api/v2/pm/search/?user=b", "/api/v2/pm/unread/"] {
-        ann.get(path).await.refused(403, "permission_denied");
-        server.visitor().get(path).await.refused(401, "not_authenticated");
+    let document = server.visitor().get("/api/v2/openapi.json").await.expect(200);
+    let paths = document["paths"].as_object().unwrap();
+    let of_messages = paths.iter().filter(|(path, _)| path.starts_with("/api/v2/pm/"));
+    let mut asked = 0;
+    for (path, operations) in of_messages {
+        for method in
+            ["GET", "POST", "DELETE"].into_iter().filter(|method| operations.get(method.to_lowercase()).is_some())
+        {
+            let method: Method = method.parse().unwrap();
+            for path in [path.replace("{id}", "1"), path.replace("{id}", "1").trim_end_matches('/').to_owned()] {
+                let request = |of: &parlour_testkit::Visitor| of.request(method.clone(), &path);
+                ann.send_request(request(&ann)).await.refused(403, "permission_denied");
+                let visitor = server.visitor();
+                visitor.send_request(request(&visitor)).await.refused(401, "not_authenticated");
+            }
+            asked += 1;
+        }
     }
-    ann.try_send(&bob, "now").await.refused(403, "permission_denied");
+    assert!(asked >= 12, "{asked} operations");
+    // Nor does a socket's frame do what the address does not.
+    let bob = server.sign_in(2, "bob");
+    let (mut of_ann, mut of_bob) = (server.stream(&ann, None).await, server.stream(&bob, None).await);
+    of_ann.say(&json!({ "type": "typing", "thread_id": sent["thread_id"] }).to_string()).await;
+    of_ann.close().await;
+    let sids = json!({ "sids": [sent["id"].to_string()] });
+    bob.post("/api/v2/notification/read/", sids).await.expect(204);
+    loop {
+        let event = of_bob.json().await;
+        assert_ne!(event["type"], "typing");
+        if event["type"] == "notifications_read" {
+            break;
+        }
+    }
     let other = ann.get("/api/v2/user/2/").await.expect(200);
     assert_eq!(other["can_send_pm_to"], false);
     server.restart_with(|config| config.preferences.addons.private_messages_enabled = true).await;
@@ -250,10 +278,62 @@ async fn the_first_page_says_what_runs_and_shows_no_member_of_a_real_community()
     let (headers, text) = page(&server.url("/")).await;
     assert_eq!(headers["content-type"], "text/html; charset=utf-8");
     assert!(headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
-    for part in ["Parlour", env!("CARGO_PKG_VERSION"), "href=\"docs/\"", "href=\"api/v2/openapi.json\""] {
+    let link = |path: &str| format!("href=\"{}\"", server.url(path));
+    for part in ["Parlour", env!("CARGO_PKG_VERSION"), &link("/docs/"), &link("/api/v2/openapi.json")] {
         assert!(text.contains(part), "{part}");
     }
     assert!(!text.contains("Bearer") && !text.contains("ann"), "{text}");
+}
+
+#[both_databases]
+async fn the_first_page_leads_on_below_the_path_of_the_public_address() {
+    let server = TestServer::with(|config| config.server.public_url = "https://example.org/chat".into()).await;
+    let (_, text) = page(&server.url("/chat/")).await;
+    assert!(text.contains("href=\"https://example.org/chat/docs/\""), "{text}");
+}
+
+#[both_databases]
+async fn a_demo_shows_its_tokens_to_no_page_whose_name_was_made_to_lead_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path());
+    let text = async |host: &str| {
+        let request = http_client().get(format!("{}/", demo.address())).header("host", host);
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    for host in ["127.0.0.1:8080", "localhost", "[::1]:80", "192.168.1.7:8080"] {
+        assert!(text(host).await.contains("Bearer"), "{host}");
+    }
+    for host in ["evil.example", "localhost.evil.example:8080", "127.0.0.1.evil.example"] {
+        let text = text(host).await;
+        assert!(text.contains("Parlour") && !text.contains("Bearer"), "{host}");
+    }
+}
+
+#[both_databases]
+async fn a_demo_signs_with_a_secret_of_its_own_and_shows_no_other_community() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "a secret of the real community, which has 32 bytes";
+    let mut command = parlour(folder.path(), &["demo", "--listen", "127.0.0.1:0", "--socket-listen", "off"]);
+    command.env("PARLOUR_AUTH_JWT_SECRET", secret);
+    let demo = Demo::start_command(command);
+    let (_, token) = demo.request(0);
+    let server =
+        TestServer::with(|config| config.auth.jwt_secret = parlour_server::config::Secret::new(secret.into())).await;
+    server.member(1, "ann").await;
+    server.visitor_with(&token).get("/api/v2/user/me/").await.refused(401, "token_not_valid");
+
+    let other = tempfile::tempdir().unwrap();
+    for (id, name) in [("1", "ann"), ("2", "someone-else"), ("20", "bob")] {
+        // Where a demo looks: in a file of its own, whatever else is configured.
+        let own = ["--set", "storage.database="];
+        done(other.path(), &[&["user", "add", "--id", id, "--username", name][..], &own].concat());
+    }
+    let output =
+        parlour(other.path(), &["demo", "--listen", "127.0.0.1:0", "--socket-listen", "off"]).output().unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("another community's data"), "{error}");
+    assert!(output.stdout.is_empty(), "nothing is introduced");
 }
 
 #[both_databases]

@@ -1,8 +1,9 @@
+use super::PartQuery;
 use crate::api::PageBody;
 use crate::app::App;
 use crate::config::{FEATURES, Features};
 use crate::error::Result;
-use crate::extract::{PageQuery, Query};
+use crate::extract::Query;
 use crate::links::ListUrl;
 use axum::extract::State;
 use axum::response::Response;
@@ -37,7 +38,7 @@ impl Feature {
     path = "/api/v2/feature/",
     tag = "Platform",
     operation_id = "list_features",
-    params(PageQuery),
+    params(PartQuery),
     responses((status = 200, description = "The features", body = PageBody<Feature>)),
 )]
 pub async fn list_features(State(app): State<App>, query: Query, url: ListUrl) -> Result<Response> {

@@ -1,8 +1,9 @@
+use super::PartQuery;
 use crate::api::PageBody;
 use crate::app::App;
 use crate::config::{DECIDED, Preferences};
 use crate::error::Result;
-use crate::extract::{PageQuery, Query};
+use crate::extract::Query;
 use crate::links::ListUrl;
 use axum::extract::State;
 use axum::response::Response;
@@ -27,8 +28,8 @@ pub struct Preference {
 const OTHER: &str = "other";
 
 impl Preference {
-    /// All preferences: those of the community, and those that say how Parlour works. An empty colour, font or address is none, but for the
-    /// templates of addresses, without which the official UI does not start (contract §5.3).
+    /// All preferences: those of the community, and those that say how Parlour works. An empty colour or font is none; everything else is there
+    /// even when it says nothing, as the official UI does not look first (contract §5.3).
     pub(super) fn all(preferences: &Preferences) -> serde_json::Result<Vec<Self>> {
         let mut rows = Vec::new();
         let mut add = |section: &str, name: &str, value: Value| {
@@ -44,7 +45,7 @@ impl Preference {
             for (name, value) in values {
                 match name.split_once('.').filter(|_| section == OTHER) {
                     Some((section, name)) => add(section, name, value),
-                    None if value == "" && !name.starts_with("url_template_") => {}
+                    None if value == "" && matches!(&*section, "colors" | "style") => {}
                     None => add(&section, &name, value),
                 }
             }
@@ -61,7 +62,7 @@ impl Preference {
     path = "/api/v2/dynamic_preference/",
     tag = "Platform",
     operation_id = "list_preferences",
-    params(PageQuery),
+    params(PartQuery),
     responses((status = 200, description = "The preferences", body = PageBody<Preference>)),
 )]
 pub async fn list_preferences(State(app): State<App>, query: Query, url: ListUrl) -> Result<Response> {

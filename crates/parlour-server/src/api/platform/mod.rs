@@ -18,8 +18,20 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::header;
 use parlour_types::Window;
-use parlour_types::id::MAX_ID;
 use serde::Serialize;
+
+/// Which part of a short list.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the parameters for the OpenAPI document")]
+pub struct PartQuery {
+    /// Number of results to return; without it, all that are left.
+    #[param(minimum = 1, maximum = 9007199254740991_i64)]
+    limit: Option<i64>,
+    /// The initial index from which to return the results.
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
+    offset: Option<i64>,
+}
 
 /// A short list that never changes while the server runs, with the answer that has all of it.
 pub struct Listed<T> {
@@ -43,11 +55,12 @@ impl<T: Serialize + Clone> Listed<T> {
         if limit.is_none() && offset.is_none() {
             return Ok(([(header::CONTENT_TYPE, "application/json")], self.whole.clone()).into_response());
         }
-        let window = Window { limit: limit.unwrap_or(MAX_ID), offset: offset.unwrap_or(0) };
+        let count = i64::try_from(self.rows.len()).unwrap_or(i64::MAX);
+        let window = Window { limit: limit.unwrap_or(count.max(1)), offset: offset.unwrap_or(0) };
         let place = |place: i64| usize::try_from(place).unwrap_or(usize::MAX).min(self.rows.len());
         let (from, to) = (place(window.offset), place(window.offset.saturating_add(window.limit)));
         let links = url.links(&[], window, to < self.rows.len(), None);
-        PageBody::new(place(i64::MAX) as i64, links, self.rows[from..to].to_vec()).answer()
+        PageBody::new(count, links, self.rows[from..to].to_vec()).answer()
     }
 }
 

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use parlour_core::{Caller, directory};
+use parlour_core::directory;
 use parlour_types::UserId;
 use serde::Serialize;
 
@@ -22,12 +22,6 @@ fn empty(app: &App, mut query: Query, url: &ListUrl) -> Result<Response> {
     let window = page_query(app, &mut query);
     query.finish()?;
     PageBody::<Nothing>::new(0, url.links(&[], window, false, None), Vec::new()).answer()
-}
-
-/// The same of a user, who has to be there.
-async fn empty_of(app: &App, (caller, user): (Caller, UserId), query: Query, url: &ListUrl) -> Result<Response> {
-    directory::get_user(&app.core, caller, user).await?;
-    empty(app, query, url)
 }
 
 /// List reactions
@@ -110,71 +104,37 @@ pub async fn list_user_categories(
     Ok(Json([]))
 }
 
-/// List a user's groups
-///
-/// There are none.
-#[utoipa::path(
-    get,
-    path = "/api/v2/user/{id}/groups/",
-    tag = "Platform",
-    operation_id = "list_user_groups",
-    params(UserPath, PageQuery),
-    responses((status = 200, description = "An empty page", body = PageBody<Nothing>), (status = 404, description = "No such user")),
-    security(("token" = [])),
-)]
-pub async fn list_user_groups(
-    State(app): State<App>,
-    CallerFrom(caller): CallerFrom,
-    PathId(id): PathId<UserId>,
-    query: Query,
-    url: ListUrl,
-) -> Result<Response> {
-    empty_of(&app, (caller, id), query, &url).await
+/// A list of a user's, with nothing in it.
+macro_rules! nothing_of_user {
+    ($name:ident, $list:literal, $summary:literal) => {
+        #[doc = $summary]
+        ///
+        /// There are none.
+        #[utoipa::path(
+            get,
+            path = concat!("/api/v2/user/{id}/", $list, "/"),
+            tag = "Platform",
+            operation_id = stringify!($name),
+            params(UserPath, PageQuery),
+            responses((status = 200, description = "An empty page", body = PageBody<Nothing>), (status = 404, description = "No such user")),
+            security(("token" = [])),
+        )]
+        pub async fn $name(
+            State(app): State<App>,
+            CallerFrom(caller): CallerFrom,
+            PathId(id): PathId<UserId>,
+            query: Query,
+            url: ListUrl,
+        ) -> Result<Response> {
+            directory::get_user(&app.core, caller, id).await?;
+            empty(&app, query, &url)
+        }
+    };
 }
 
-/// List a user's events
-///
-/// There are none. What happens to a member in messages is under `/api/v2/events/`.
-#[utoipa::path(
-    get,
-    path = "/api/v2/user/{id}/events/",
-    tag = "Platform",
-    operation_id = "list_user_events",
-    params(UserPath, PageQuery),
-    responses((status = 200, description = "An empty page", body = PageBody<Nothing>), (status = 404, description = "No such user")),
-    security(("token" = [])),
-)]
-pub async fn list_user_events(
-    State(app): State<App>,
-    CallerFrom(caller): CallerFrom,
-    PathId(id): PathId<UserId>,
-    query: Query,
-    url: ListUrl,
-) -> Result<Response> {
-    empty_of(&app, (caller, id), query, &url).await
-}
-
-/// List a user's courses
-///
-/// There are none.
-#[utoipa::path(
-    get,
-    path = "/api/v2/user/{id}/courses/",
-    tag = "Platform",
-    operation_id = "list_user_courses",
-    params(UserPath, PageQuery),
-    responses((status = 200, description = "An empty page", body = PageBody<Nothing>), (status = 404, description = "No such user")),
-    security(("token" = [])),
-)]
-pub async fn list_user_courses(
-    State(app): State<App>,
-    CallerFrom(caller): CallerFrom,
-    PathId(id): PathId<UserId>,
-    query: Query,
-    url: ListUrl,
-) -> Result<Response> {
-    empty_of(&app, (caller, id), query, &url).await
-}
+nothing_of_user!(list_user_groups, "groups", "List a user's groups");
+nothing_of_user!(list_user_events, "events", "List a user's events");
+nothing_of_user!(list_user_courses, "courses", "List a user's courses");
 
 /// How many there are.
 #[derive(Serialize, utoipa::ToSchema)]

@@ -32,7 +32,7 @@ pub async fn get_user(
     let view = UserWithAccess {
         user: (&found.card.user).into(),
         connection_status: found.followed.then_some(ConnectionStatus::Followed),
-        can_send_pm_to: found.can_send_pm_to && app.config.preferences.addons.private_messages_enabled,
+        can_send_pm_to: found.can_send_pm_to,
     };
     Ok(Json(view).into_response())
 }

@@ -94,17 +94,23 @@ pub(super) fn demo(common: &Common, args: &DemoArgs) -> anyhow::Result<()> {
         ("--public-url", "server.public_url", args.public_url.as_deref()),
         ("demo", "storage.data_dir", own_folder),
         ("demo", "storage.database", own_database),
+        // The first page shows tokens: they must be good for nothing but the demo.
+        ("demo", "auth.jwt_secret", Some("")),
+        ("demo", "auth.jwt_previous_secrets", Some("")),
+        ("demo", "auth.admin_key", Some("")),
         // Whoever tries things out may try them often.
         ("demo", "limits.enabled", Some("false")),
     ];
     let config = common.layers(&flags)?.config()?;
     run(config, async |app, address| {
         populate(&app.core).await?;
+        ensure_demo(&app.core).await?;
         app.demo.get_or_init(members);
         introduce(app, address);
-        let socket = socket::listen(args.socket_listen.unwrap_or_default(), address).await;
+        let others = &app.config.server.also_listen;
+        let socket = socket::listen(args.socket_listen.unwrap_or_default(), address, others).await?;
         println!("Stop with Ctrl-C; the next start finds the same data.");
-        socket
+        Ok(socket)
     })
 }
 
@@ -124,6 +130,21 @@ async fn populate(core: &Core) -> anyhow::Result<()> {
         let request = SendRequest { recipients: vec![user(to)], message: Some(text.into()), ..SendRequest::default() };
         send_message(core, Caller { user_id: user(from) }, request).await?;
     }
+    Ok(())
+}
+
+/// Refuses the database of another community: its members' tokens are nothing to show. Members of the demo may have been renamed, and
+/// others have come.
+async fn ensure_demo(core: &Core) -> anyhow::Result<()> {
+    let users = directory::list_users(core, 0, MEMBERS.len() as i64).await?;
+    let is_known = |(id, username, _): &&(i64, &str, &str)| {
+        users.iter().any(|user| user.id.get() == *id && user.username == *username)
+    };
+    let known = MEMBERS.iter().filter(is_known).count();
+    anyhow::ensure!(
+        known > MEMBERS.len() / 2,
+        "this is another community's data, not the demo's: `parlour serve` serves it"
+    );
     Ok(())
 }
 

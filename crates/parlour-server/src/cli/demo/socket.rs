@@ -14,7 +14,7 @@ const PORT: u16 = 80;
 /// Where the socket is served as well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum SocketListen {
-    /// At port 80 of the address that the demo listens on, if that can be had.
+    /// At port 80 of the address that the demo listens on, if that is of this machine alone and can be had.
     #[default]
     IfAllowed,
     /// There, or the demo does not start.
@@ -33,13 +33,18 @@ impl SocketListen {
 }
 
 /// Listens there, and says where, or what is to be done.
-pub(super) async fn listen(where_to: SocketListen, main: SocketAddr) -> anyhow::Result<Option<TcpListener>> {
+pub(super) async fn listen(
+    where_to: SocketListen,
+    main: SocketAddr,
+    others: &[SocketAddr],
+) -> anyhow::Result<Option<TcpListener>> {
     let listen = match where_to {
-        SocketListen::IfAllowed => SocketAddr::new(main.ip(), PORT),
+        // To the network a demo is shown only where it was told to.
+        SocketListen::IfAllowed if main.ip().is_loopback() => SocketAddr::new(main.ip(), PORT),
         SocketListen::At(address) => address,
-        SocketListen::Off => return Ok(None),
+        SocketListen::IfAllowed | SocketListen::Off => return Ok(None),
     };
-    if listen == main {
+    if listen == main || others.contains(&listen) {
         return Ok(None);
     }
     match TcpListener::bind(listen).await {
@@ -73,5 +78,17 @@ fn remedy(kind: ErrorKind) -> String {
                 .to_owned()
         }
         _ => "choose another address with --socket-listen. Everything else works without.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_done_depends_on_why_the_port_cannot_be_had() {
+        assert!(remedy(ErrorKind::PermissionDenied).contains("setcap cap_net_bind_service=+ep"));
+        assert!(remedy(ErrorKind::AddrInUse).contains("another program has it"));
+        assert!(remedy(ErrorKind::AddrNotAvailable).contains("--socket-listen"));
     }
 }
