@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import {execFile} from 'node:child_process';
 import {existsSync} from 'node:fs';
-import {mkdir, writeFile} from 'node:fs/promises';
+import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
@@ -17,7 +18,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const example = join(root, 'examples/selfcommunity-react');
 const artifacts = resolve(process.env.UI_ARTIFACTS ?? join(root, 'target/ui'));
 const BUILD_DEADLINE_MS = 180_000;
-const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 30_000;
 
 /** The UI's own oddities, which no server can help. */
 const ODDITIES = [
@@ -30,6 +31,7 @@ const ODDITIES = [
   /^TypeError: Cannot read properties of null \(reading 'id'\)/,
 ];
 
+let built;
 let site;
 let siteOutput = '';
 let siteUrl;
@@ -40,11 +42,13 @@ let tabs = [];
 export const startBrowser = async (address) => {
   const vite = join(example, 'node_modules/vite/bin/vite.js');
   assert.ok(existsSync(vite), `run "npm ci" in ${example} first`);
+  built = await mkdtemp(join(tmpdir(), 'parlour-ui-page-'));
   const environment = {...process.env, VITE_PORTAL: PORTAL};
-  await promisify(execFile)('npm', ['run', 'build'], {cwd: example, env: environment, timeout: BUILD_DEADLINE_MS});
+  const toBuild = ['run', 'build', '--', '--outDir', built, '--emptyOutDir'];
+  await promisify(execFile)('npm', toBuild, {cwd: example, env: environment, timeout: BUILD_DEADLINE_MS});
   const port = await freePort();
   siteUrl = `http://127.0.0.1:${port}/`;
-  const args = [vite, 'preview', '--host', '127.0.0.1', '--port', String(port), '--strictPort'];
+  const args = [vite, 'preview', '--outDir', built, '--host', '127.0.0.1', '--port', String(port), '--strictPort'];
   site = startProgram(process.execPath, args, {cwd: example}, (words) => (siteOutput += words));
   await isUp(site, siteUrl, () => siteOutput);
 
@@ -68,6 +72,7 @@ export const startBrowser = async (address) => {
 export const stopBrowser = async () => {
   await browser?.close();
   await stopProgram(site);
+  if (built) await rm(built, {recursive: true, force: true});
 };
 
 const watch = (tab) => {
@@ -111,6 +116,9 @@ export const signIn = async (member, viewport = {width: 1280, height: 800}) => {
   return tab;
 };
 
+/** Two tabs at once. */
+export const signInBoth = (one, other) => Promise.all([signIn(one), signIn(other)]);
+
 const isReady = async (tab) => {
   await tab.page.getByText('Create New Message').waitFor();
   await eventually(() => assert.ok(tab.isLive, 'the socket is open'));
@@ -124,12 +132,14 @@ export const reload = async (tab) => {
   await isReady(tab);
 };
 
-/** A trouble that was to be expected, and came. */
-export const expected = (tab, ...patterns) => {
+/** Troubles that were to be expected, and came. */
+export const expected = async (tab, ...patterns) => {
   for (const pattern of patterns) {
-    const index = tab.trouble.findIndex((trouble) => pattern.test(trouble));
-    assert.notEqual(index, -1, `expected ${pattern} among ${JSON.stringify(tab.trouble)}`);
-    tab.trouble.splice(index, 1);
+    await eventually(() => {
+      const index = tab.trouble.findIndex((trouble) => pattern.test(trouble));
+      assert.notEqual(index, -1, `expected ${pattern} among ${JSON.stringify(tab.trouble)}`);
+      tab.trouble.splice(index, 1);
+    });
   }
 };
 

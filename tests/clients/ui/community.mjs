@@ -12,7 +12,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 40_000;
-const PATIENCE_MS = 45_000;
+const PATIENCE_MS = 30_000;
 const POLL_MS = 50;
 
 /** The address by which pages know the server. The browser is told where it really is, and where port 80 of that name is. */

@@ -10,6 +10,13 @@ export const picture = {
   ),
 };
 
+/** The beginning of a program for Windows. */
+export const program = {
+  name: 'game.exe',
+  mimeType: 'application/x-msdownload',
+  buffer: Buffer.from('MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0', 'latin1'),
+};
+
 const pdf = (name, [width, height], content) => {
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R >>',
@@ -54,4 +61,30 @@ export const text = (name, size) => {
   const line = (_, index) => `${index}: ${'tomatoes, beans, courgettes'.slice(index % 20)}\n`;
   const buffer = Buffer.from(Array.from({length: size / 8}, line).join('')).subarray(0, size);
   return {name, mimeType: 'text/plain', buffer};
+};
+
+/** Some seconds of changing colours, recorded by the browser, because the page takes its picture from the first second on. */
+export const video = async ({page}) => {
+  const recorded = await page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement('canvas'), {width: 320, height: 180});
+    const brush = canvas.getContext('2d');
+    const recorder = new MediaRecorder(canvas.captureStream(), {mimeType: 'video/webm;codecs=vp8'});
+    const parts = [];
+    recorder.ondataavailable = ({data}) => parts.push(data);
+    const began = performance.now();
+    recorder.start();
+    await new Promise((done) => {
+      recorder.onstop = done;
+      const paint = () => {
+        const seconds = (performance.now() - began) / 1_000;
+        brush.fillStyle = `hsl(${seconds * 200} 60% 50%)`;
+        brush.fillRect(0, 0, 320, 180);
+        if (seconds < 2) requestAnimationFrame(paint);
+        else recorder.stop();
+      };
+      paint();
+    });
+    return [...new Uint8Array(await new Blob(parts).arrayBuffer())];
+  });
+  return {name: 'rain.webm', mimeType: 'video/webm', buffer: Buffer.from(recorded)};
 };

@@ -15,7 +15,8 @@ export const entry = (tab, other) =>
   entries(tab).filter({has: tab.page.locator('.SCPrivateMessageSnippetItem-username').getByText(other.username, {exact: true})});
 
 /** The message that consists of this text. */
-export const message = (tab, text) => messages(tab).filter({has: tab.page.locator('.SCPrivateMessageThreadItem-text').getByText(text, {exact: true})});
+export const message = (tab, text) =>
+  messages(tab).filter({has: tab.page.locator('.SCPrivateMessageThreadItem-text').getByText(text, {exact: true})});
 
 /** The conversations on screen: with whom, the last words, the date, whether there is the dot of something unread. */
 export const list = (tab) =>

@@ -14,8 +14,17 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const AVATARS = 'https://avatars.example/';
 
-const names = ['Ann Becker', 'Deniz Aydın', 'Lena Fischer', 'Goran Petrović', 'Inês Carvalho', 'Jürgen Groß', 'Fatima Haddad', 'Hanna Lindqvist', 'Kofi Mensah'];
-const people = names.map((username, index) => ({id: index + 1, username}));
+const people = [
+  'Ann Becker',
+  'Deniz Aydın',
+  'Lena Fischer',
+  'Goran Petrović',
+  'Inês Carvalho',
+  'Jürgen Groß',
+  'Fatima Haddad',
+  'Hanna Lindqvist',
+  'Kofi Mensah',
+].map((username, index) => ({id: index + 1, username}));
 const [ann, deniz, lena, goran, ines, juergen, fatima, hanna, kofi] = people;
 
 /** Initials on a disc, each in a colour of their own. */

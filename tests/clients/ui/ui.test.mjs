@@ -10,8 +10,24 @@
 
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
-import {expected, reload, scenario, signIn, startBrowser, stopBrowser} from './browser.mjs';
-import {MINUTE, address, ask, download, eventually, follow, friends, parlour, send, snippetOf, startServer, stopServer, strangers, threadOf, wrote} from './community.mjs';
+import {expected, reload, scenario, signIn, signInBoth, startBrowser, stopBrowser} from './browser.mjs';
+import {
+  MINUTE,
+  address,
+  ask,
+  download,
+  eventually,
+  follow,
+  friends,
+  parlour,
+  send,
+  snippetOf,
+  startServer,
+  stopServer,
+  strangers,
+  threadOf,
+  wrote,
+} from './community.mjs';
 import * as files from './files.mjs';
 import {
   attach,
@@ -55,7 +71,8 @@ const DAY = 24 * HOUR;
 
 const calls = (tab, method, part) => tab.calls.filter((call) => call.method === method && call.url.includes(part));
 const texts = (rows) => rows.map((row) => row.message);
-const shortDate = (ago) => new Date(Date.now() - ago).toLocaleDateString('en-US', {day: '2-digit', month: '2-digit', year: '2-digit', timeZone: 'Europe/Berlin'});
+const DATE = {day: '2-digit', month: '2-digit', year: '2-digit', timeZone: 'Europe/Berlin'};
+const shortDate = (ago) => new Date(Date.now() - ago).toLocaleDateString('en-US', DATE);
 
 // ------------------------------------------------------------------------------------------------------------------- the list
 
@@ -141,7 +158,7 @@ it('ann scrolls up to the beginning: older pages come, each message once, in ord
 it('markup that ann writes is text on bob\'s page: in the list, in the thread, at once and after a reload', async () => {
   const [ann, bob, cay] = await friends('ann', 'bob', 'cay');
   await wrote([[ann, bob, 'Look:', HOUR], [ann, cay, 'Hello', DAY]]);
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   const attack = '<img src=x onerror="window.broken=1"><b>bold</b> <script>window.broken=1</script> &lt;i&gt; "\' </span>';
   await open(bobTab, ann);
   await showsThread(bobTab, [['theirs', 'Look:']]);
@@ -172,7 +189,7 @@ it('markup that ann writes is text on bob\'s page: in the list, in the thread, a
 it('ann sends, and it stands once in both threads and lists', async () => {
   const [ann, bob, cay] = await friends('ann', 'bob', 'cay');
   await wrote([[ann, bob, 'Hello', 2 * DAY], [ann, cay, 'Hello', DAY]]);
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   await open(bobTab, ann);
   await showsThread(bobTab, [['theirs', 'Hello']]);
   await open(annTab, bob);
@@ -197,7 +214,8 @@ it('ann picks an emoji, and it goes as a letter like any other', async () => {
   const [ann, bob] = await friends('ann', 'bob');
   await wrote([[bob, ann, 'Do the beans need water?', HOUR]]);
   const tab = await signIn(ann);
-  await tab.page.route('https://cdn.jsdelivr.net/**', (route) => route.fulfill({contentType: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg"/>'}));
+  const empty = {contentType: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg"/>'};
+  await tab.page.route('https://cdn.jsdelivr.net/**', (route) => route.fulfill(empty));
   await open(tab, bob);
   await type(tab, 'A little ');
   await pickEmoji(tab, 'blush');
@@ -209,7 +227,7 @@ it('ann picks an emoji, and it goes as a letter like any other', async () => {
 it('ann writes a new message to one whom the search finds', async () => {
   const [ann, bob] = await friends('ann', 'bob');
   const [dan] = await strangers('bob-stranger');
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   await showsList(annTab, []);
   await beginMessageTo(annTab);
   await search(annTab, 'bob');
@@ -226,7 +244,7 @@ it('ann writes a new message to one whom the search finds', async () => {
 
 it('ann writes a new message to several, and each has a thread of their own with her', async () => {
   const [ann, bob, cay] = await friends('ann', 'bob', 'cay');
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   await beginMessageTo(annTab, bob, cay);
   await write(annTab, 'Hello both');
   await showsList(annTab, [[cay.username, 'Hello both', false], [bob.username, 'Hello both', false]]);
@@ -241,12 +259,23 @@ it('ann writes a new message to several, and each has a thread of their own with
   assert.deepEqual(texts(await threadOf(bob, ann)), ['Hello both']);
 });
 
+it('a message to nobody whom the search has found is refused in words', async () => {
+  const [ann] = await friends('ann');
+  const tab = await signIn(ann);
+  await beginMessageTo(tab);
+  await search(tab, 'nobody');
+  await tab.page.keyboard.press('Enter');
+  await write(tab, 'Hello?');
+  await shows(tab, 'The message could not be sent');
+  await expected(tab, /^400 POST .*\/pm\/$/, /^Failed to load resource: .* 400/, /^AxiosError: .* 400/);
+});
+
 // ---------------------------------------------------------------------------------------------------------------- attachments
 
 it('ann attaches an image, which both see small and in full', async () => {
   const [ann, bob] = await friends('ann', 'bob');
   await wrote([[ann, bob, 'Look:', HOUR]]);
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   await open(bobTab, ann);
   await showsThread(bobTab, [['theirs', 'Look:']]);
   await open(annTab, bob);
@@ -267,7 +296,7 @@ it('ann attaches an image, which both see small and in full', async () => {
 it('ann attaches a PDF, which both see as its first page, and bob downloads it', async () => {
   const [ann, bob] = await friends('ann', 'bob');
   await wrote([[ann, bob, 'The plan:', HOUR]]);
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   await open(bobTab, ann);
   await showsThread(bobTab, [['theirs', 'The plan:']]);
   await open(annTab, bob);
@@ -288,7 +317,7 @@ it('ann attaches a PDF, which both see as its first page, and bob downloads it',
 it('ann attaches a file of 3 MB, which goes up in sixteen parts, and bob downloads it', async () => {
   const [ann, bob] = await friends('ann', 'bob');
   await wrote([[ann, bob, 'All of it:', HOUR]]);
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   await open(bobTab, ann);
   await showsThread(bobTab, [['theirs', 'All of it:']]);
   await open(annTab, bob);
@@ -298,10 +327,34 @@ it('ann attaches a file of 3 MB, which goes up in sixteen parts, and bob downloa
   const parts = calls(annTab, 'POST', '/pm/upload/').filter(({headers}) => headers['content-range']);
   assert.equal(parts.length, 16);
   assert.equal(parts.at(-1).headers['content-range'], `bytes ${15 * 204_800}-${harvest.buffer.length - 1}/${harvest.buffer.length}`);
+  // The link that came with the live message is good, and so must the one be that comes with the thread.
+  await reload(bobTab);
+  await open(bobTab, ann);
   const saved = await downloadFrom(bobTab, harvest.name);
   assert.ok(saved.bytes.equals(harvest.buffer), 'byte for byte');
   const {file} = (await threadOf(bob, ann)).at(-1);
   assert.deepEqual([file.filename, file.mimetype, file.filesize], [harvest.name, 'text/plain', harvest.buffer.length]);
+});
+
+it('ann attaches a video, which bob sees as a picture of it and plays', async () => {
+  const [ann, bob] = await friends('ann', 'bob');
+  await wrote([[ann, bob, 'Listen:', HOUR]]);
+  const [annTab, bobTab] = await signInBoth(ann, bob);
+  await open(bobTab, ann);
+  await showsThread(bobTab, [['theirs', 'Listen:']]);
+  await open(annTab, bob);
+  await sendFiles(annTab, await files.video(annTab));
+  for (const tab of [annTab, bobTab]) {
+    const [[width, height]] = await pictures(tab, 1);
+    assert.ok(Math.abs(width / height - 16 / 9) < 0.01, `${width} by ${height}`);
+  }
+  await bobTab.page.locator('.SCPrivateMessageThreadItem-video button').click();
+  const size = await bobTab.page.locator('video').evaluate(async (video) => {
+    await video.play();
+    return [video.videoWidth, video.videoHeight];
+  });
+  assert.deepEqual(size, [320, 180]);
+  assert.equal((await threadOf(bob, ann)).at(-1).file.mimetype, 'video/webm');
 });
 
 it('ann attaches two files at once, which become two messages', async () => {
@@ -321,9 +374,9 @@ it('a file of a kind that the community does not take is refused in words', asyn
   await wrote([[ann, bob, 'Hello', HOUR]]);
   const tab = await signIn(ann);
   await open(tab, bob);
-  await attach(tab, {name: 'game.exe', mimeType: 'application/x-msdownload', buffer: Buffer.from('MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0', 'latin1')});
+  await attach(tab, files.program);
   await tab.page.locator('.SCPrivateMessageEditor-root .MuiAlert-message').getByText('Error').waitFor();
-  expected(tab, /^400 POST .*\/pm\/upload\/$/, /^Failed to load resource: .* 400/);
+  await expected(tab, /^400 POST .*\/pm\/upload\/$/, /^Failed to load resource: .* 400/);
 });
 
 // ------------------------------------------------------------------------------------------------------------------- deleting
@@ -331,7 +384,7 @@ it('a file of a kind that the community does not take is refused in words', asyn
 it('ann deletes a message of less than a minute, and it is gone for both', async () => {
   const [ann, bob] = await friends('ann', 'bob');
   await wrote([[bob, ann, 'Tea?', HOUR]]);
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   await open(annTab, bob);
   await write(annTab, 'Cofee');
   await showsThread(annTab, [['theirs', 'Tea?'], ['mine', 'Cofee']]);
@@ -349,7 +402,7 @@ it('ann deletes a message of less than a minute, and it is gone for both', async
 it('ann deletes an older message, and both see that there was one', async () => {
   const [ann, bob] = await friends('ann', 'bob');
   await wrote([[ann, bob, 'Cofee', 2 * MINUTE], [bob, ann, 'Coffee?', MINUTE]]);
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   await open(annTab, bob);
   await deleteMessage(annTab, 'Cofee');
   await showsThread(annTab, [['mine', 'Message deleted'], ['theirs', 'Coffee?']]);
@@ -399,7 +452,7 @@ it('a conversation that has become empty offers a new message to the one it was 
 it('a live message comes by the socket: with its dot on top of the list, at once in the open thread', async () => {
   const [ann, bob, cay] = await friends('ann', 'bob', 'cay');
   await wrote([[ann, bob, 'Hello', 2 * DAY], [cay, bob, 'Hello', DAY]]);
-  const [annTab, bobTab] = [await signIn(ann), await signIn(bob)];
+  const [annTab, bobTab] = await signInBoth(ann, bob);
   assert.deepEqual(bobTab.sockets, ['ws://parlour.test/ws/notify?subscribe-user'], 'the port is not in it');
   await open(bobTab, cay);
   await showsList(bobTab, [[cay.username, 'Hello', false], [ann.username, 'Hello', false]]);
