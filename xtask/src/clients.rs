@@ -3,7 +3,7 @@
 
 use crate::postgres::TestServer;
 use crate::process::{Server, command, release_binary, root, run, target_folder};
-use crate::tools::{CHROMIUM, NODE, NPM, ensure_tool};
+use crate::tools::{CHROMIUM, ensure_node, ensure_tool};
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 
@@ -23,9 +23,7 @@ pub(crate) fn screenshot() -> Result<()> {
 
 /// The SelfCommunity SDK, in node, against a server of its own.
 pub(crate) fn official_sdk(binary: &Path, postgres: &TestServer) -> Result<()> {
-    for tool in [&NODE, &NPM] {
-        ensure_tool(tool)?;
-    }
+    ensure_node()?;
     let folder = install(Path::new("tests/clients/sdk"))?;
     run(postgres.tell(command("npm", &["test"]).current_dir(&folder).env("PARLOUR_BIN", binary)))
 }
@@ -39,9 +37,8 @@ pub(crate) fn official_ui(binary: &Path) -> Result<()> {
 
 /// Installs what the official page is made of, and answers where it is looked at from.
 fn official_page() -> Result<PathBuf> {
-    for tool in [&NODE, &NPM, &CHROMIUM] {
-        ensure_tool(tool)?;
-    }
+    ensure_node()?;
+    ensure_tool(&CHROMIUM)?;
     install(Path::new(EXAMPLE))?;
     install(Path::new("tests/clients/ui"))
 }
@@ -49,9 +46,8 @@ fn official_page() -> Result<PathBuf> {
 /// Opens the first page and the documentation of a demo in Chromium and checks what they show; with `picture`, leaves a screenshot of the
 /// latter there.
 pub(crate) fn look_at_pages(binary: &Path, picture: Option<&Path>) -> Result<()> {
-    for tool in [&NODE, &NPM, &CHROMIUM] {
-        ensure_tool(tool)?;
-    }
+    ensure_node()?;
+    ensure_tool(&CHROMIUM)?;
     let (_data, server) = demo(binary)?;
     let pages = install(Path::new("tests/clients/pages"))?;
     let mut script = command("node", &["pages.mjs"]);

@@ -15,7 +15,20 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
+    // A Node.js of our own comes before the system's.
+    let own = own_node().join("node_modules/node/bin");
+    if own.is_dir() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if let Ok(path) = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path))) {
+            command.env("PATH", path);
+        }
+    }
     command
+}
+
+/// Where a Node.js is installed if the system's is too old.
+pub(crate) fn own_node() -> PathBuf {
+    target_folder().join("node")
 }
 
 /// Runs a program and says what it is.

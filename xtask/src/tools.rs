@@ -1,7 +1,7 @@
 //! Programs that the tests need and cargo does not bring: installed from Debian's packages when missing, and said so.
 
-use crate::process::{command, run};
-use anyhow::{Result, bail};
+use crate::process::{command, output, own_node, run};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::process::Stdio;
 
 /// A program and the package that brings it.
@@ -13,10 +13,10 @@ pub(crate) struct Tool {
 }
 
 /// Node.js with npm, for the official SDK.
-pub(crate) const NODE: Tool = Tool { program: "node", packages: &["nodejs", "npm"] };
+const NODE: Tool = Tool { program: "node", packages: &["nodejs", "npm"] };
 
 /// npm by itself, where Node.js is there without it.
-pub(crate) const NPM: Tool = Tool { program: "npm", packages: &["npm"] };
+const NPM: Tool = Tool { program: "npm", packages: &["npm"] };
 
 /// A profiler, for `cargo xtask bench --profile`.
 pub(crate) const PERF: Tool = Tool { program: "perf", packages: &["linux-perf"] };
@@ -59,6 +59,35 @@ trap 'exit 1' HUP INT TERM
 echo 'create_main_cluster = false' > "$file"
 apt-get install -y -q --no-install-recommends "$@"
 "#;
+
+/// What the official packages and their bundler need of Node.js: major and minor version.
+const NODE_VERSION: (u32, u32) = (20, 19);
+
+/// Makes sure that Node.js can be run with npm, and is not too old: some systems' packages are.
+pub(crate) fn ensure_node() -> Result<()> {
+    ensure_tool(&NODE)?;
+    ensure_tool(&NPM)?;
+    if node_version()? >= NODE_VERSION {
+        return Ok(());
+    }
+    let folder = own_node();
+    println!(
+        "node is older than {}.{}: installing one from npm into {}",
+        NODE_VERSION.0,
+        NODE_VERSION.1,
+        folder.display()
+    );
+    std::fs::create_dir_all(&folder)?;
+    run(command("npm", &["install", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).arg("node@22"))?;
+    ensure!(node_version()? >= NODE_VERSION, "node is still too old");
+    Ok(())
+}
+
+fn node_version() -> Result<(u32, u32)> {
+    let said = output(&mut command("node", &["--version"]))?;
+    let mut numbers = said.trim().trim_start_matches('v').split('.').map_while(|number| number.parse().ok());
+    numbers.next().zip(numbers.next()).context("node tells its version")
+}
 
 /// Makes sure that openssl can be run, which tells its version in a way of its own.
 pub(crate) fn ensure_openssl() -> Result<()> {

@@ -39,6 +39,7 @@ h1 { margin-bottom: 0; }
 h1 small { font-size: 1rem; font-weight: normal; opacity: .7; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .5rem; border-top: 1px solid var(--line); }
+td:first-child { white-space: nowrap; }
 td:nth-child(2) { width: 100%; max-width: 0; }
 code { font: 13px/1.4 ui-monospace, monospace; display: block; overflow: auto; white-space: nowrap; padding: .4rem; background: var(--soft); user-select: all; }
 ";
