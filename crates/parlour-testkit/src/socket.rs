@@ -68,7 +68,11 @@ impl WsClient {
 
     /// The next thing that the socket hears.
     pub async fn next(&mut self) -> Heard {
-        let deadline = Instant::now() + PATIENCE;
+        self.next_by(Instant::now() + PATIENCE).await
+    }
+
+    /// The next thing, which must come by then: heartbeats come for ever, and are not what a test waits for.
+    async fn next_by(&mut self, deadline: Instant) -> Heard {
         loop {
             let Ok(next) = timeout_at(deadline, self.socket.next()).await else { panic!("nothing came") };
             let Some(Ok(message)) = next else { return Heard::Lost };
@@ -85,18 +89,17 @@ impl WsClient {
 
     /// The next JSON, heartbeats aside.
     pub async fn json(&mut self) -> Value {
-        loop {
-            match self.next().await {
-                Heard::Heartbeat => {}
-                other => return other.json(),
-            }
-        }
+        self.other().await.json()
     }
 
     /// The next thing that is no heartbeat.
     pub async fn other(&mut self) -> Heard {
+        self.other_by(Instant::now() + PATIENCE).await
+    }
+
+    async fn other_by(&mut self, deadline: Instant) -> Heard {
         loop {
-            match self.next().await {
+            match self.next_by(deadline).await {
                 Heard::Heartbeat => {}
                 other => return other,
             }
@@ -105,8 +108,9 @@ impl WsClient {
 
     /// The next JSON of this `type`, whatever comes before it.
     pub async fn event(&mut self, name: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let event = self.json().await;
+            let event = self.other_by(deadline).await.json();
             if event["type"] == name {
                 return event;
             }

@@ -205,3 +205,80 @@ fn refusal(refused: Refused) -> ApiError {
         Refused::Server => ApiError::unavailable("too many sockets are open, or the server stops"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use parlour_core::directory::{Toggle, UserRow, set_follow, upsert_users};
+    use parlour_core::messages::{SendRequest, send_message};
+    use parlour_core::{Clock, directory};
+    use parlour_types::UserId;
+    use parlour_types::model::UserChange;
+    use serde_json::Value;
+
+    /// Ann and Bob, of whom Bob follows Ann.
+    async fn two_members(app: &App) -> [Caller; 2] {
+        let people = [(1, "ann"), (2, "bob")].map(|(id, name)| (UserId::new(id).unwrap(), name));
+        let rows = people.map(|(id, name)| UserRow {
+            id: Some(id),
+            change: UserChange { username: Some(name.into()), ..UserChange::default() },
+        });
+        upsert_users(&app.core, rows.into()).await.unwrap();
+        let [ann, bob] = people.map(|(user_id, _)| Caller { user_id });
+        set_follow(&app.core, bob.user_id, ann.user_id, Toggle::On).await.unwrap();
+        directory::get_me(&app.core, bob).await.unwrap();
+        [ann, bob]
+    }
+
+    async fn send(app: &App, from: Caller, to: Caller, text: &str) {
+        let request =
+            SendRequest { recipients: vec![to.user_id], message: Some(text.into()), ..SendRequest::default() };
+        send_message(&app.core, from, request).await.unwrap();
+    }
+
+    /// The messages that come until one with this text.
+    async fn until(reader: &mut Reader, last: &str) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        while texts.last().is_none_or(|text| text != last) {
+            let Next::Frame(frame) = reader.next().await else { panic!("the client is told to go") };
+            let event: Value = serde_json::from_slice(&frame.json).unwrap();
+            if event["type"] == "message_created" {
+                texts.push(event["message"]["message"].as_str().unwrap().to_owned());
+            }
+        }
+        texts
+    }
+
+    /// Between a client's reading of the log's end and its listening, others of the member may be told more: a moment that no test from outside
+    /// can hit at will.
+    #[tokio::test]
+    async fn what_others_were_told_before_one_listened_it_reads_and_hears_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.storage.data_dir = folder.path().join("data");
+        let app = crate::build(config, Clock::System).unwrap();
+        let [ann, bob] = two_members(&app).await;
+        send(&app, ann, bob, "before").await;
+        let end = read_feed(&app.core, bob, None, CHUNK).await.unwrap();
+        let mut first = Reader::begin(&app, bob, "http://x", (Door::Socket, None)).await.unwrap();
+        for text in ["one", "two", "three"] {
+            send(&app, ann, bob, text).await;
+        }
+        assert_eq!(until(&mut first, "three").await, ["one", "two", "three"]);
+
+        let status = standing(&app.core, bob).await.unwrap();
+        let base: Arc<str> = "http://x".into();
+        let place = app.hub.join(&app, (bob.user_id, status), Door::Socket, Arc::clone(&base)).unwrap();
+        let (phase, waiting) = (Phase::Replay(end.cursor), VecDeque::new());
+        let mut second = Reader { app: app.clone(), caller: bob, base, door: Door::Socket, place, phase, waiting };
+        second.take(&end);
+        // Told while the second one still reads: it is not its turn yet.
+        send(&app, ann, bob, "four").await;
+        assert_eq!(until(&mut first, "four").await, ["four"]);
+        assert_eq!(until(&mut second, "four").await, ["one", "two", "three", "four"]);
+        send(&app, ann, bob, "five").await;
+        assert_eq!(until(&mut first, "five").await, ["five"]);
+        assert_eq!(until(&mut second, "five").await, ["five"]);
+    }
+}
