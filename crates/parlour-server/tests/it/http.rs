@@ -116,7 +116,6 @@ fn send_head(server: &TestServer, more: &str) -> String {
 async fn an_unknown_address_is_not_found() {
     let server = TestServer::start().await;
     let paths = [
-        "/",
         "/nope",
         "/api",
         "/api/",
