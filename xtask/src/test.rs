@@ -9,6 +9,9 @@ use crate::torture::torture_a_little;
 use anyhow::Result;
 use std::time::Instant;
 
+/// How many tests run at a time, for the tests' own runner.
+const THREADS: &str = "RUST_TEST_THREADS";
+
 pub(crate) fn test() -> Result<()> {
     let started = Instant::now();
     step("format", || {
@@ -21,6 +24,11 @@ pub(crate) fn test() -> Result<()> {
     let postgres = TestServer::start()?;
     step("tests", || {
         let mut tests = cargo(&["test", "--quiet", "--workspace", "--no-fail-fast"]);
+        if std::env::var_os(THREADS).is_none() {
+            // A third of the time of a test is waiting: for the disk, another process, an answer.
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            tests.env(THREADS, (2 * processors).to_string());
+        }
         if !private_servers_can_be_started() {
             println!(
                 "there are no programs to start a private PostgreSQL server with: the tests of just that are left out"
