@@ -248,10 +248,11 @@ fn idle(parlour: &Path, data_dir: &str, rounds: Rounds) -> Result<Vec<Figure>> {
         sockets.read(Duration::from_millis(1), |_, text| heard += u32::from(text == HEARTBEAT))?;
     }
     let processor = (server.cpu_seconds()? - used) / begun.elapsed().as_secs_f64();
-    let memory = server.memory_mib()? - before;
+    // The bar is in millions of bytes.
+    let memory = (server.memory_mib()? - before) * 1.048_576;
     ensure!(heard >= sent - u32::try_from(IDLE)? / 10, "{sent} heartbeats were sent and {heard} answered");
     Ok(vec![
-        Bar::AtMost(150.0).figure(MEMORY, format!("{memory:.1} MiB"), memory),
+        Bar::AtMost(150.0).figure(MEMORY, format!("{memory:.1} MB"), memory),
         Bar::AtMost(0.25).figure(PROCESSOR, format!("{:.1} %", processor * 100.0), processor),
     ])
 }

@@ -229,7 +229,8 @@ impl Hub {
         }
         let channel = match channels.entry(user) {
             Entry::Vacant(place) => {
-                let state = ChannelState { cursor: None, clients: Vec::new(), status, is_new: true };
+                // Most members have one client: a list that grows by itself would begin with room for four.
+                let state = ChannelState { cursor: None, clients: Vec::with_capacity(1), status, is_new: true };
                 let (pump, runtime) = (AtomicU8::new(IDLE), tokio::runtime::Handle::current());
                 self.0.note_move(user);
                 let channel = Channel { app: app.clone(), user, pump, runtime, state: Mutex::new(state) };

@@ -60,12 +60,13 @@ async fn talk(mut socket: Socket, protocol: Protocol, mut reader: Reader) -> Res
             Step::Heartbeat => socket.send(Message::text(HEARTBEAT)).await?,
             Step::Ping => socket.send(Message::ping(Bytes::new())).await?,
             Step::Typing(thread) => reader.typing(thread).await,
-            Step::Close(reason) => return close(socket, reason, protocol).await,
+            // Boxed, as the state of an idle socket should be small.
+            Step::Close(reason) => return Box::pin(close(socket, reason, protocol)).await,
         }
         step = tokio::select! {
             heard = socket.next() => match heard {
                 None => return Ok(()),
-                Some(Ok(message)) if message.is_close() => return finish(socket).await,
+                Some(Ok(message)) if message.is_close() => return Box::pin(finish(socket)).await,
                 Some(Ok(message)) => {
                     let heard = if message.is_text() {
                         Heard::Text(message.as_payload())
@@ -84,7 +85,7 @@ async fn talk(mut socket: Socket, protocol: Protocol, mut reader: Reader) -> Res
                 // The library has queued the close, except where the pieces of a message are too large together.
                 Some(Err(Error::PayloadTooLong { .. })) => Step::Close(CloseReason::TooBig),
                 Some(Err(Error::Io(error))) => return Err(Error::Io(error)),
-                Some(Err(_)) => return finish(socket).await,
+                Some(Err(_)) => return Box::pin(finish(socket)).await,
             },
             next = reader.next() => tell(&mut socket, &mut reader, next).await?,
             () = &mut timer => {
